@@ -28,6 +28,10 @@ class Modality(enum.StrEnum):
 NON_LANGUAGE = (Modality.IMAGE, Modality.VIDEO, Modality.AUDIO, Modality.THREE_D)
 
 
+#: The top folder of language tasks in an archive; they have no folder for a paradigm.
+LANGUAGE_FOLDER = "nlp"
+
+
 class Paradigm(enum.StrEnum):
     """Understanding or making. Language tasks have no paradigm in the formulas."""
 
@@ -107,6 +111,8 @@ class Metric:
 
     ``unit`` is what a raw value is printed in; percentages are on 0..100. ``minimum`` and
     ``maximum`` bound a legal raw value (None: unbounded) and the ledger refuses anything outside.
+    ``answer_kinds`` are the forms of answer that it can grade. ``evidence`` says why an unclear
+    published label was read in this way, and is empty where the label is clear.
     """
 
     id: str
@@ -121,6 +127,8 @@ class Metric:
     version: int
     definition: str
     source: str
+    answer_kinds: tuple[AnswerKind, ...] = ()
+    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +148,9 @@ class Task:
 
     ``folder`` is the task's folder name inside an archive and inside the benchmark's layout.
     ``workbook_row`` is the join to the published tables, with modality and paradigm.
-    ``aliases`` are other names under which the sources know the task.
+    ``aliases`` are other names under which the sources know the task. ``options`` are parameters
+    of the answer's schema or of the metric, for example ``{"k": "50"}``. ``published_labels`` are
+    the metric's labels as the paper and the workbook print them, in this order.
     """
 
     id: str
@@ -156,16 +166,28 @@ class Task:
     workbook_row: int
     aliases: tuple[str, ...] = ()
     options: Mapping[str, str] | None = None
+    published_labels: tuple[str, ...] = ()
+
+    @property
+    def archive_path(self) -> str:
+        """The task's folder inside an archive: ``image/generation/<folder>``, ``nlp/<folder>``."""
+        if self.modality is Modality.LANGUAGE:
+            return f"{LANGUAGE_FOLDER}/{self.folder}"
+        return f"{self.modality.value}/{self.paradigm.value}/{self.folder}"
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The raw score of the best single-task specialist, in the metric's unit."""
+    """The raw score of the best single-task specialist, in the metric's unit.
+
+    ``printed`` is the figure as the source prints it, where that has another scale or precision.
+    """
 
     task_id: str
     score: float
     source: str
     date: str
+    printed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Generated from proto/general_level/v1; run `make proto`."""
