@@ -1,0 +1,1 @@
+"""The only public edge: identity, quotas, uploads, checking, the queue, the ledger, standings."""

@@ -1,0 +1,43 @@
+"""Structured logs: JSON lines when nobody watches, readable lines on a terminal."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TextIO
+
+import structlog
+
+
+def configure_logging(
+    service: str, *, level: int = logging.INFO, stream: TextIO | None = None
+) -> None:
+    """Sends every log event of this process to ``stream`` (standard error by default).
+
+    Events carry ``service``, ``level`` and an ISO 8601 UTC ``timestamp``; ids such as
+    ``submission_id`` and ``job_id`` are keys of their own, so that one search follows a submission.
+    """
+    out = stream or sys.stderr
+    render: list[structlog.typing.Processor]
+    if out.isatty():
+        render = [structlog.dev.ConsoleRenderer()]
+    else:
+        render = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=out),
+        cache_logger_on_first_use=False,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+
+
+def get_logger(**values: object) -> structlog.typing.FilteringBoundLogger:
+    """A logger with these values bound."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(**values)
+    return logger

@@ -1,0 +1,86 @@
+"""A grpc.aio server with what each of ours has: limits, health, reflection, TLS when given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from services.kit.grpc_errors import ErrorInterceptor
+
+#: Largest message in either direction; an upload chunk is at most 1 MiB, a page of results less.
+MESSAGE_BYTES_MAX = 32 * 1024 * 1024
+#: Concurrent calls a server takes before it answers RESOURCE_EXHAUSTED.
+CONCURRENT_RPCS_MAX = 2_000
+#: A client that only listens (Watch) is pinged so that a dead connection is noticed.
+KEEPALIVE_MS = 30_000
+
+_OPTIONS = (
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.so_reuseport", 0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM files. With ``client_ca`` the server takes only clients with a certificate of that CA."""
+
+    certificate: Path
+    private_key: Path
+    client_ca: Path | None = None
+
+
+class Server:
+    """Wraps ``grpc.aio.server``; ``port`` is known after ``bind``."""
+
+    def __init__(self, service_names: Sequence[str]) -> None:
+        self.grpc = grpc.aio.server(
+            interceptors=[ErrorInterceptor()],
+            options=_OPTIONS,
+            maximum_concurrent_rpcs=CONCURRENT_RPCS_MAX,
+        )
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
+        names = (*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self.grpc)
+        self._names = tuple(service_names)
+        self.port = 0
+
+    def bind(self, address: str, tls: TlsFiles | None = None) -> int:
+        """Listens on ``host:port``; port 0 picks a free one. Returns the port."""
+        if tls is None:
+            self.port = self.grpc.add_insecure_port(address)
+        else:
+            pair = (tls.private_key.read_bytes(), tls.certificate.read_bytes())
+            client_ca = tls.client_ca.read_bytes() if tls.client_ca else None
+            credentials = grpc.ssl_server_credentials(
+                [pair], root_certificates=client_ca, require_client_auth=client_ca is not None
+            )
+            self.port = self.grpc.add_secure_port(address, credentials)
+        return self.port
+
+    async def start(self) -> None:
+        await self.grpc.start()
+        await self.set_serving(True)
+
+    async def set_serving(self, serving: bool) -> None:
+        """What the health service answers, for the whole server and each of its services."""
+        status = (
+            health_pb2.HealthCheckResponse.SERVING
+            if serving
+            else health_pb2.HealthCheckResponse.NOT_SERVING
+        )
+        for name in ("", *self._names):
+            await self._health.set(name, status)
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Says NOT_SERVING, takes no new calls and gives running ones ``grace_seconds``."""
+        await self.set_serving(False)
+        await self.grpc.stop(grace_seconds)
