@@ -27,7 +27,9 @@ def is_legal(metric: Metric, raw: float) -> bool:
     if not math.isfinite(raw):
         return False
     low, high = metric.minimum, metric.maximum
-    return (low is None or raw >= low - _slack(low)) and (high is None or raw <= high + _slack(high))
+    return (low is None or raw >= low - _slack(low)) and (
+        high is None or raw <= high + _slack(high)
+    )
 
 
 def to_score(metric: Metric, raw: float) -> float:

@@ -58,13 +58,19 @@ def sum_of(arrays: Sequence[Floats]) -> Floats:
 
 
 def harmonic_mean(left: Estimate, right: Estimate) -> Estimate:
-    """2ab/(a+b), 0 where both are 0; its variance by the delta method at the expected values."""
+    """2ab/(a+b), 0 where both are 0; its moments by the delta method at the expected values.
+
+    The variance is of first order. The mean has the second-order term too, since a harmonic mean
+    bends down: without it the S4 of a re-measurement is put a fifth of its error too high.
+    """
     a, b = left.expected, right.expected
-    square = np.where(a + b > 0.0, (a + b) ** 2, 1.0)
-    by_left, by_right = 2.0 * b * b / square, 2.0 * a * a / square
+    # Shares first: far below the references the squares of the sums would be 0.
+    total = np.where(a + b > 0.0, a + b, 1.0)
+    by_left, by_right = 2.0 * (b / total) ** 2, 2.0 * (a / total) ** 2
+    bend = (by_left * left.variance + by_right * right.variance) / total
     return Estimate(
         point=_harmonic(left.point, right.point),
-        expected=_harmonic(a, b),
+        expected=np.maximum(_harmonic(a, b) - bend, 0.0),
         variance=by_left**2 * left.variance + by_right**2 * right.variance,
     )
 
@@ -83,5 +89,5 @@ def weighted(score: Estimate, language: Estimate) -> Estimate:
 
 
 def _harmonic(a: Floats, b: Floats) -> Floats:
-    total = a + b
-    return np.where(total > 0.0, 2.0 * a * b / np.where(total > 0.0, total, 1.0), 0.0)
+    total = np.where(a + b > 0.0, a + b, 1.0)
+    return 2.0 * a * (b / total)

@@ -45,6 +45,7 @@ class TaskArrays:
     @classmethod
     def build(
         cls,
+        *,
         ids: Sequence[str],
         reference: Sequence[float],
         direction: Sequence[Direction],
@@ -53,7 +54,10 @@ class TaskArrays:
         group: Sequence[int],
     ) -> TaskArrays:
         """Arrays from one value per task; ValueError where the lengths differ."""
-        if len({len(ids), len(reference), len(direction), len(mapping), len(scale), len(group)}) > 1:
+        if (
+            len({len(ids), len(reference), len(direction), len(mapping), len(scale), len(group)})
+            > 1
+        ):
             raise ValueError("every sequence needs one value per task")
         return cls(
             ids=tuple(ids),
@@ -132,7 +136,7 @@ def _score(mapping: ScoreMapping, x: Floats, scale: Floats) -> Floats:
         case ScoreMapping.TANH_INVERSE:
             with np.errstate(divide="ignore"):
                 # scale / 0 is infinite and tanh of that is 1: a perfect value is 100 points.
-                return FULL_SCORE * np.tanh(scale / (2.0 * np.abs(x)))
+                return FULL_SCORE * np.tanh(scale / (2.0 * np.maximum(x, 0.0)))
         case ScoreMapping.TANH:
             return FULL_SCORE * np.tanh(x / scale)
         case ScoreMapping.ONE_MINUS_PERCENT:
@@ -148,9 +152,9 @@ def _slope(mapping: ScoreMapping, x: Floats, scale: Floats) -> Floats:
         case ScoreMapping.IDENTITY:
             return np.ones_like(x)
         case ScoreMapping.TANH_INVERSE:
-            safe = np.where(x == 0.0, 1.0, np.abs(x))
+            safe = np.where(x <= 0.0, 1.0, x)
             rest = 1.0 - np.tanh(scale / (2.0 * safe)) ** 2
-            return np.where(x == 0.0, 0.0, -FULL_SCORE * rest * scale / (2.0 * safe**2))
+            return np.where(x <= 0.0, 0.0, -FULL_SCORE * rest * scale / (2.0 * safe**2))
         case ScoreMapping.TANH:
             return FULL_SCORE * (1.0 - np.tanh(x / scale) ** 2) / scale
         case ScoreMapping.ONE_MINUS_PERCENT:

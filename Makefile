@@ -1,0 +1,76 @@
+# `make help` lists what there is. Every target installs what it needs first.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+##@ Use
+
+.PHONY: demo
+demo: $(STAMP) ## Seal the sample benchmark, start the platform, submit the baselines, print boards and a receipt check
+	$(PY) -m services.platform demo
+
+.PHONY: serve
+serve: $(STAMP) ## The same, and leave the platform running until Ctrl-C
+	$(PY) -m services.platform demo --serve
+
+##@ Check
+
+.PHONY: test
+test: $(STAMP) lint types layers verify ## Everything that CI runs: style, types, layers, proto, all tests
+	$(PY) -m pytest
+
+.PHONY: unit
+unit: $(STAMP) ## Only the quick tests
+	$(PY) -m pytest tests/unit tests/properties tests/golden tests/architecture
+
+.PHONY: lint
+lint: $(STAMP) ## Style
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+
+.PHONY: types
+types: $(STAMP) ## Types, strict
+	$(VENV)/bin/mypy
+
+.PHONY: layers
+layers: $(STAMP) ## The one-way layers between packages
+	$(VENV)/bin/lint-imports
+
+.PHONY: verify
+verify: $(STAMP) ## Prove that generated files are current
+	$(PY) tools/gen_proto.py --verify
+
+.PHONY: bench
+bench: $(STAMP) ## Measure; prints ratios and figures of one run
+	$(PY) -m tests.benchmarks
+
+##@ Change
+
+.PHONY: fix
+fix: $(STAMP) ## Format, and mend what the linter can
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+.PHONY: proto
+proto: $(STAMP) ## Regenerate the stubs from proto/
+	$(PY) tools/gen_proto.py
+
+.PHONY: install
+install: $(STAMP) ## Make the virtual environment
+
+# pip resolves to one torch only, exactly the pinned one; the constraint file holds the tested versions.
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(PY) || python3 -m venv $(VENV)
+	$(PY) -m pip install --quiet --upgrade "pip>=25.1"
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	touch $@
+
+.PHONY: clean
+clean: ## Remove what was built and run here, except the virtual environment
+	rm -rf var build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
