@@ -1,0 +1,209 @@
+"""Wiring of a gateway: the only module that chooses implementations."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from general_level.trusted_keys import read_trusted_keys
+from general_level.v1 import (
+    catalogue_pb2_grpc,
+    grading_pb2_grpc,
+    leaderboard_pb2_grpc,
+    quota_pb2_grpc,
+    ranking_pb2_grpc,
+    submission_pb2_grpc,
+)
+from services.gateway.checking import Checker
+from services.gateway.identity import Authenticator
+from services.gateway.maintenance import Maintenance
+from services.gateway.rpc.catalogue import CatalogueServicer
+from services.gateway.rpc.grading import GradingServicer
+from services.gateway.rpc.leaderboard import LeaderboardServicer
+from services.gateway.rpc.quota import QuotaServicer
+from services.gateway.rpc.ranking import RankingServicer
+from services.gateway.rpc.submission import SubmissionServicer
+from services.gateway.settings import Settings
+from services.gateway.signals import Signals
+from services.gateway.storage.database import Database
+from services.gateway.storage.migrate import upgrade
+from services.gateway.telemetry import Telemetry
+from services.kit.catalogues import open_catalogue
+from services.kit.clock import Clock, SystemClock
+from services.kit.logging import configure_logging, get_logger
+from services.kit.objects import Objects
+from services.kit.server import Server
+from services.kit.telemetry import start_metrics_server
+
+PUBLIC = tuple(
+    f"general_level.v1.{name}"
+    for name in ("SubmissionService", "QuotaService", "CatalogueService", "LeaderboardService")
+)
+INTERNAL = ("general_level.v1.GradingService", "general_level.v1.RankingService")
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where a started gateway listens."""
+
+    public: int
+    internal: int
+    metrics: int
+
+
+class Gateway:
+    """One gateway in this process; ``start``, then ``stop``. Tests start several."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.catalogue = open_catalogue(settings.catalogue)
+        self.database = Database(settings.database_url)
+        self.signals = Signals()
+        self.telemetry = Telemetry()
+        self._trusted = _trusted_keys(settings.trusted_keys)
+        self._objects = Objects(settings.objects_url)
+        self._tasks: list[asyncio.Task[None]] = []
+        folder = settings.public_folder
+        self._checker = Checker(
+            database=self.database,
+            objects=self._objects,
+            signals=self.signals,
+            clock=self.clock,
+            catalogue=self.catalogue,
+            catalogue_spec=settings.catalogue,
+            ids_path=folder / "ids.json" if folder else None,
+        )
+        self.maintenance = Maintenance(
+            database=self.database,
+            signals=self.signals,
+            clock=self.clock,
+            telemetry=self.telemetry,
+        )
+
+    async def start(self) -> Ports:
+        """Brings the schema up to date, binds both ports and begins to serve."""
+        await asyncio.to_thread(upgrade, self.database)
+        self._public = Server(PUBLIC)
+        self._internal = Server(INTERNAL)
+        self._add_public()
+        self._add_internal()
+        self._public.bind(self.settings.public_address, self.settings.tls)
+        self._internal.bind(self.settings.internal_address)
+        self._metrics, metrics_port = start_metrics_server(
+            self.telemetry.registry, self.settings.metrics_port, self.settings.metrics_host
+        )
+        await self.maintenance.round()
+        for work in (self._checker.run(), self.maintenance.run()):
+            self._tasks.append(asyncio.create_task(work))
+        await self._public.start()
+        await self._internal.start()
+        ports = Ports(self._public.port, self._internal.port, metrics_port)
+        get_logger().info(
+            "gateway serves",
+            public_port=ports.public,
+            internal_port=ports.internal,
+            metrics_port=ports.metrics,
+            catalogue=self.catalogue.id,
+        )
+        return ports
+
+    async def stop(self) -> None:
+        """Takes no new calls, lets running ones end, then stops the background work."""
+        grace = self.settings.drain.total_seconds()
+        await asyncio.gather(self._public.stop(grace), self._internal.stop(grace))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._checker.close()
+        self._metrics.shutdown()
+        self._metrics.server_close()
+        await asyncio.to_thread(self.database.close)
+
+    def _add_public(self) -> None:
+        authenticator = Authenticator(self.database)
+        submission_pb2_grpc.add_SubmissionServiceServicer_to_server(
+            SubmissionServicer(
+                database=self.database,
+                objects=self._objects,
+                signals=self.signals,
+                clock=self.clock,
+                catalogue=self.catalogue,
+                authenticator=authenticator,
+                telemetry=self.telemetry,
+                trusted_keys=self._trusted,
+            ),
+            self._public.grpc,
+        )
+        quota_pb2_grpc.add_QuotaServiceServicer_to_server(
+            QuotaServicer(database=self.database, clock=self.clock, authenticator=authenticator),
+            self._public.grpc,
+        )
+        catalogue_pb2_grpc.add_CatalogueServiceServicer_to_server(
+            CatalogueServicer(
+                catalogue=self.catalogue,
+                public_folder=self.settings.public_folder,
+                authenticator=authenticator,
+            ),
+            self._public.grpc,
+        )
+        leaderboard_pb2_grpc.add_LeaderboardServiceServicer_to_server(
+            LeaderboardServicer(
+                database=self.database, signals=self.signals, catalogue=self.catalogue
+            ),
+            self._public.grpc,
+        )
+
+    def _add_internal(self) -> None:
+        authenticator = Authenticator(self.database)
+        grading_pb2_grpc.add_GradingServiceServicer_to_server(
+            GradingServicer(
+                database=self.database,
+                objects=self._objects,
+                signals=self.signals,
+                clock=self.clock,
+                catalogue=self.catalogue,
+                authenticator=authenticator,
+                trusted_keys=self._trusted,
+                lease_duration=self.settings.lease,
+                job_duration=self.settings.job_duration,
+            ),
+            self._internal.grpc,
+        )
+        ranking_pb2_grpc.add_RankingServiceServicer_to_server(
+            RankingServicer(
+                database=self.database,
+                signals=self.signals,
+                clock=self.clock,
+                catalogue=self.catalogue,
+                authenticator=authenticator,
+            ),
+            self._internal.grpc,
+        )
+
+
+def _trusted_keys(path: Path | None) -> tuple[bytes, ...]:
+    return tuple(read_trusted_keys(path)) if path else ()
+
+
+async def serve(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT, then drains."""
+    gateway = Gateway(settings)
+    await gateway.start()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+    get_logger().info("gateway drains")
+    await gateway.stop()
+
+
+def main(environ: Mapping[str, str] | None = None) -> None:
+    """Runs a gateway with the settings of the environment."""
+    configure_logging("gateway")
+    asyncio.run(serve(Settings.from_env(os.environ if environ is None else environ)))

@@ -1,0 +1,252 @@
+"""CHECKING: the labs' own offline checker over the stored archive, in a child process.
+
+The child keeps a hostile file away from the event loop, from memory that serves others and from
+the database. Its answer is a `CheckReport`; this module turns it into the next state, the task
+rows and the jobs, in one transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import multiprocessing
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+import msgspec
+from sqlalchemy import Connection, insert, select, update
+
+from general_level.catalogue import Catalogue, Grading
+from general_level.submission.check import CheckedTask, CheckReport, check_archive
+from general_level.submission.members import Member
+from services.gateway import findings, leases, submissions, uploads
+from services.gateway.signals import Signals
+from services.gateway.states import Outcome, State
+from services.gateway.storage.database import Database
+from services.gateway.storage.tables import submissions as submissions_table
+from services.gateway.storage.tables import task_results
+from services.kit.catalogues import open_catalogue
+from services.kit.clock import Clock
+from services.kit.logging import get_logger
+from services.kit.objects import Objects, Part, PartedFile
+
+#: Checks of one archive before a crash of the child counts as ours.
+ATTEMPTS_MAX: Final = 3
+#: A check that takes longer is ended.
+CHECK_SECONDS_MAX: Final = 600
+#: A child is replaced after so many archives, so that no leak grows for ever.
+CHECKS_PER_CHILD: Final = 50
+#: Other replicas' uploads are noticed this often.
+_POLL_SECONDS: Final = 2.0
+_READ_BUFFER_BYTES: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRequest:
+    """What the child needs; all of it picklable, none of it secret."""
+
+    objects_url: str
+    parts: tuple[Part, ...]
+    archive_name: str
+    catalogue: str
+    ids_path: str
+
+
+def check_stored(request: CheckRequest) -> bytes:
+    """Runs the checker over a stored archive (in the child). Returns the report as JSON."""
+    file = io.BufferedReader(
+        PartedFile(Objects(request.objects_url), request.parts), _READ_BUFFER_BYTES
+    )
+    report = check_archive(
+        cast("BinaryIO", file),
+        catalogue=open_catalogue(request.catalogue),
+        archive_name=request.archive_name,
+        item_ids=_item_ids(request.ids_path),
+        allow_strip=True,
+    )
+    return msgspec.json.encode(report)
+
+
+@cache
+def _item_ids(path: str) -> Mapping[str, frozenset[str]] | None:
+    """The public item ids per task; None where no inputs were published."""
+    if not path:
+        return None
+    data = json.loads(Path(path).read_bytes())
+    return {task_id: frozenset(ids) for task_id, ids in data.items()}
+
+
+def apply_report(
+    connection: Connection,
+    now: datetime,
+    submission_id: str,
+    report: CheckReport,
+    catalogue: Catalogue,
+) -> set[str]:
+    """Writes what the check found: REJECTED, or the task rows and jobs. Returns modalities woken.
+
+    Does nothing if the submission is no longer being checked (withdrawn, or checked elsewhere).
+    """
+    row = submissions.read(connection, submission_id)
+    if row.state != State.CHECKING:
+        return set()
+    connection.execute(
+        update(submissions_table)
+        .where(submissions_table.c.submission_id == submission_id)
+        .values(findings=findings.dump(report.findings), finding_count=report.finding_count)
+    )
+    if not report.ok:
+        submissions.move(connection, now, submission_id, State.REJECTED, note="findings")
+        return set()
+    board = catalogue.boards[row.board_id]
+    connection.execute(
+        insert(task_results),
+        [
+            _task_row(submission_id, task_id, report.tasks.get(task_id), catalogue)
+            for task_id in board.task_ids
+        ],
+    )
+    automatic = [
+        catalogue.tasks[task_id]
+        for task_id in report.tasks
+        if catalogue.metric_of(task_id).grading is Grading.AUTOMATIC
+    ]
+    submissions.move(connection, now, submission_id, State.QUEUED)
+    leases.enqueue(connection, now, row, automatic)
+    return {task.modality.value for task in automatic}
+
+
+def _task_row(
+    submission_id: str, task_id: str, checked: CheckedTask | None, catalogue: Catalogue
+) -> dict[str, object]:
+    outcomes = {
+        Grading.AUTOMATIC: Outcome.PENDING,
+        Grading.RATINGS: Outcome.AWAITING_RATINGS,
+        Grading.PLANNED: Outcome.UNSCORED,
+    }
+    metric = catalogue.metric_of(task_id)
+    members: Sequence[Member] = checked.members if checked else ()
+    return {
+        "submission_id": submission_id,
+        "task_id": task_id,
+        "metric_id": metric.id,
+        "outcome": outcomes[metric.grading] if checked else Outcome.UNSUPPORTED,
+        "members": msgspec.json.encode(members) if checked else None,
+        "prediction_bytes": sum(member.size_bytes for member in members),
+        "item_count": 0,
+        "missing_count": 0,
+        "attempt_count": 0,
+    }
+
+
+class Checker:
+    """Checks one archive at a time until it is stopped."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        objects: Objects,
+        signals: Signals,
+        clock: Clock,
+        catalogue: Catalogue,
+        catalogue_spec: str,
+        ids_path: Path | None,
+    ) -> None:
+        self._database = database
+        self._objects = objects
+        self._signals = signals
+        self._clock = clock
+        self._catalogue = catalogue
+        self._catalogue_spec = catalogue_spec
+        self._ids_path = str(ids_path) if ids_path else ""
+        self._pool = _new_pool()
+        self._attempts: dict[str, int] = {}
+
+    async def run(self) -> None:
+        """Works until cancelled. An archive whose check was cut short is checked again later."""
+        while True:
+            waiter = self._signals.subscribe("checking")
+            submission_id = await self._database.run_read(_oldest_unchecked)
+            if submission_id is None:
+                await self._signals.wait(waiter, _POLL_SECONDS)
+            else:
+                waiter.cancel()
+                await self._check(submission_id)
+
+    def close(self) -> None:
+        """Ends the child."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for process in list((self._pool._processes or {}).values()):
+            process.kill()
+
+    async def _check(self, submission_id: str) -> None:
+        log = get_logger(submission_id=submission_id)
+        try:
+            report = await self._report(submission_id)
+        except Exception as error:
+            attempts = self._attempts[submission_id] = self._attempts.get(submission_id, 0) + 1
+            log.error("check failed", attempt=attempts, exc_info=error)
+            if isinstance(error, (BrokenProcessPool, TimeoutError)):
+                self.close()
+                self._pool = _new_pool()
+            if attempts >= ATTEMPTS_MAX:
+                await self._database.run_write(_fail, self._clock.now(), submission_id)
+                self._attempts.pop(submission_id, None)
+                self._signals.notify(f"submission/{submission_id}")
+            else:
+                await asyncio.sleep(min(_POLL_SECONDS, 0.2 * 2**attempts))
+            return
+        self._attempts.pop(submission_id, None)
+        modalities = await self._database.run_write(
+            apply_report, self._clock.now(), submission_id, report, self._catalogue
+        )
+        log.info("checked", ok=report.ok, findings=report.finding_count, tasks=len(report.tasks))
+        for topic in (f"submission/{submission_id}", "ledger", *(f"jobs/{m}" for m in modalities)):
+            self._signals.notify(topic)
+
+    async def _report(self, submission_id: str) -> CheckReport:
+        row = await self._database.run_read(submissions.read, submission_id)
+        parts = await self._database.run_read(uploads.read_parts, submission_id)
+        request = CheckRequest(
+            self._objects.url,
+            tuple(parts),
+            row.archive_name,
+            self._catalogue_spec,
+            self._ids_path,
+        )
+        loop = asyncio.get_running_loop()
+        work = loop.run_in_executor(self._pool, check_stored, request)
+        answer = await asyncio.wait_for(work, CHECK_SECONDS_MAX)
+        return msgspec.json.decode(answer, type=CheckReport)
+
+
+def _new_pool() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(
+        1,
+        mp_context=multiprocessing.get_context("spawn"),
+        max_tasks_per_child=CHECKS_PER_CHILD,
+    )
+
+
+def _oldest_unchecked(connection: Connection) -> str | None:
+    return connection.scalar(
+        select(submissions_table.c.submission_id)
+        .where(submissions_table.c.state == State.CHECKING)
+        .order_by(submissions_table.c.update_time)
+        .limit(1)
+    )
+
+
+def _fail(connection: Connection, now: datetime, submission_id: str) -> None:
+    if submissions.read(connection, submission_id).state == State.CHECKING:
+        submissions.move(
+            connection, now, submission_id, State.FAILED, failure_reason="check-crashed"
+        )

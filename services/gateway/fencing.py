@@ -1,0 +1,83 @@
+"""The fence: who may still write about a job.
+
+A lease is a random token on the job's row. Every write of a grader shows it, and is refused with
+LeaseLost unless the job is leased under exactly this token and the lease has not ended. A grader
+that was thought dead and comes back therefore changes nothing.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, select
+
+from general_level.errors import LeaseLost
+from services.gateway.storage.tables import jobs, submissions
+
+JobRow = Row[Any]
+SubmissionRow = Row[Any]
+
+READY: Final = "ready"
+LEASED: Final = "leased"
+DONE: Final = "done"
+DEAD: Final = "dead"
+CANCELLED: Final = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRef:
+    """A grader's claim on a job."""
+
+    job_id: str
+    lease_token: str = field(repr=False)
+
+
+def shows_token(job: JobRow, ref: LeaseRef) -> bool:
+    """Whether the claim shows the token that the job's row holds."""
+    return job.lease_token is not None and hmac.compare_digest(
+        job.lease_token.encode(), ref.lease_token.encode()
+    )
+
+
+def is_held(job: JobRow, ref: LeaseRef, now: datetime) -> bool:
+    """Whether the job is leased under this token at ``now``."""
+    return (
+        job.state == LEASED
+        and shows_token(job, ref)
+        and job.lease_expire_time is not None
+        and job.lease_expire_time > now
+    )
+
+
+def read_job(connection: Connection, job_id: str) -> JobRow:
+    """A job without locking it; LeaseLost if there is none (nobody can hold it)."""
+    row = connection.execute(select(jobs).where(jobs.c.job_id == job_id)).one_or_none()
+    if row is None:
+        raise LeaseLost(job_id=job_id)
+    return row
+
+
+def read_held(connection: Connection, now: datetime, ref: LeaseRef) -> JobRow:
+    """The job under a valid lease, to be read only; LeaseLost otherwise."""
+    job = read_job(connection, ref.job_id)
+    if not is_held(job, ref, now):
+        raise LeaseLost(job_id=ref.job_id)
+    return job
+
+
+def lock_job(connection: Connection, job_id: str) -> tuple[JobRow, SubmissionRow]:
+    """The job and its submission, locked until the transaction ends; LeaseLost if there is none.
+
+    The submission comes first, as in a withdrawal, so that the two never wait for each other; its
+    lock also makes "was this the last job?" exact. SQLite ignores FOR UPDATE and needs no row
+    lock: it has one writer.
+    """
+    submission_id = read_job(connection, job_id).submission_id
+    submission = connection.execute(
+        select(submissions).where(submissions.c.submission_id == submission_id).with_for_update()
+    ).one()
+    job = connection.execute(select(jobs).where(jobs.c.job_id == job_id).with_for_update()).one()
+    return job, submission

@@ -1,0 +1,176 @@
+"""Who is calling: tokens, stored only as digests, shown once when they are made.
+
+A token reads ``glt_<token id>_<secret>``. The id finds the row, the secret is compared as SHA-256
+in constant time: it has 256 random bits, so a slow password hash would add nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from general_level.errors import AlreadyExists, NotAuthenticated, NotFound, NotPermitted
+from general_level.identifiers import new_id
+from services.gateway.storage.database import Database
+from services.gateway.storage.tables import labs, tokens
+from services.kit.settings import Secret
+
+KINDS: Final = ("lab", "grader", "ranker")
+_TOKEN: Final = re.compile(r"glt_(tok_[0-9a-z]{26})_([0-9a-f]{64})")
+_SECRET_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The owner of a valid token. ``modality`` is set for a grader, ``lab_id`` for a lab."""
+
+    kind: str
+    token_id: str
+    lab_id: str
+    modality: str
+
+
+class RpcContext(Protocol):
+    """What of a gRPC context is needed to know the caller."""
+
+    def invocation_metadata(self) -> object: ...
+
+
+def create_lab(connection: Connection, now: datetime, name: str) -> str:
+    """Registers a lab; AlreadyExists if the name is taken. Returns its id."""
+    lab_id = new_id("lab", now)
+    try:
+        connection.execute(insert(labs).values(lab_id=lab_id, name=name, create_time=now))
+    except IntegrityError as error:
+        raise AlreadyExists("A lab of this name is registered.", name=name) from error
+    return lab_id
+
+
+def find_lab(connection: Connection, name: str) -> str:
+    """The id of a lab by its name; NotFound."""
+    lab_id = connection.scalar(select(labs.c.lab_id).where(labs.c.name == name))
+    if lab_id is None:
+        raise NotFound("No lab of this name is registered.", name=name)
+    return str(lab_id)
+
+
+def create_token(
+    connection: Connection,
+    now: datetime,
+    kind: str,
+    *,
+    lab_id: str = "",
+    modality: str = "",
+    label: str = "",
+) -> Secret:
+    """Makes a token; the secret is not stored and cannot be shown again."""
+    token_id = new_id("tok", now)
+    secret = secrets.token_hex(_SECRET_BYTES)
+    connection.execute(
+        insert(tokens).values(
+            token_id=token_id,
+            kind=kind,
+            lab_id=lab_id or None,
+            modality=modality or None,
+            secret_sha256=_digest(secret),
+            label=label,
+            create_time=now,
+        )
+    )
+    return Secret(f"glt_{token_id}_{secret}")
+
+
+def revoke_token(connection: Connection, now: datetime, token_id: str) -> None:
+    """Ends a token at once; NotFound if there is no such live token."""
+    ended = connection.execute(
+        update(tokens)
+        .where(tokens.c.token_id == token_id, tokens.c.revoke_time.is_(None))
+        .values(revoke_time=now)
+    )
+    if ended.rowcount == 0:
+        raise NotFound("No live token has this id.", token_id=token_id)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFacts:
+    """What may be listed of a token."""
+
+    token_id: str
+    kind: str
+    lab_name: str
+    modality: str
+    label: str
+    create_time: datetime
+    revoke_time: datetime | None
+
+
+def list_tokens(connection: Connection) -> list[TokenFacts]:
+    """All tokens ever made, oldest first."""
+    rows = connection.execute(
+        select(
+            tokens.c.token_id,
+            tokens.c.kind,
+            labs.c.name,
+            tokens.c.modality,
+            tokens.c.label,
+            tokens.c.create_time,
+            tokens.c.revoke_time,
+        )
+        .select_from(tokens.outerjoin(labs, labs.c.lab_id == tokens.c.lab_id))
+        .order_by(tokens.c.token_id)
+    )
+    return [
+        TokenFacts(row[0], row[1], row[2] or "", row[3] or "", row[4], row[5], row[6])
+        for row in rows
+    ]
+
+
+def identify(connection: Connection, token: str) -> Identity:
+    """The identity behind a token; NotAuthenticated for an unknown, revoked or malformed one."""
+    match = _TOKEN.fullmatch(token)
+    if match is None:
+        raise NotAuthenticated("This is not a token of this platform.")
+    row = connection.execute(select(tokens).where(tokens.c.token_id == match[1])).one_or_none()
+    if row is None or not hmac.compare_digest(row.secret_sha256, _digest(match[2])):
+        raise NotAuthenticated("The token is unknown.")
+    if row.revoke_time is not None:
+        raise NotAuthenticated("The token was revoked.")
+    return Identity(row.kind, row.token_id, row.lab_id or "", row.modality or "")
+
+
+class Authenticator:
+    """Reads ``authorization: Bearer <token>`` of a call."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def require(self, context: RpcContext, kind: str) -> Identity:
+        """The caller, who must have a token of this kind; else NotAuthenticated, NotPermitted."""
+        token = _bearer(context)
+        identity = await self._database.run_read(identify, token)
+        if identity.kind != kind:
+            raise NotPermitted(f"This call needs a token of kind {kind}.", kind=identity.kind)
+        return identity
+
+
+def _bearer(context: RpcContext) -> str:
+    metadata = context.invocation_metadata() or ()
+    for key, value in metadata:  # type: ignore[attr-defined]
+        if key == "authorization":
+            text = value if isinstance(value, str) else value.decode("latin-1")
+            scheme, _, token = text.partition(" ")
+            if scheme.lower() == "bearer":
+                return token.strip()
+    raise NotAuthenticated("Send the metadata `authorization: Bearer <token>`.")
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

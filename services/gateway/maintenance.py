@@ -1,0 +1,50 @@
+"""What must happen without anyone calling: overdue states end, lost leases return, gauges move."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from general_level.errors import Unavailable
+from services.gateway import leases, submissions
+from services.gateway.signals import Signals
+from services.gateway.storage.database import Database
+from services.gateway.telemetry import Telemetry
+from services.kit.clock import Clock
+from services.kit.logging import get_logger
+
+#: Between two rounds. A lost lease is noticed at most this much after it ended.
+ROUND_SECONDS: Final = 1.0
+
+
+class Maintenance:
+    """Rounds that any replica may do; each is one short transaction, safe to do twice."""
+
+    def __init__(
+        self, *, database: Database, signals: Signals, clock: Clock, telemetry: Telemetry
+    ) -> None:
+        self._database = database
+        self._signals = signals
+        self._clock = clock
+        self._telemetry = telemetry
+
+    async def run(self) -> None:
+        """Works until cancelled; a round that fails is logged and the next one tries again."""
+        while True:
+            try:
+                await self.round()
+            except Unavailable as error:
+                get_logger().warning("maintenance round failed", reason=error.reason)
+            await asyncio.sleep(ROUND_SECONDS)
+
+    async def round(self) -> None:
+        """One round."""
+        now = self._clock.now()
+        changed = await self._database.run_write(leases.expire_leases, now)
+        overdue = await self._database.run_write(submissions.end_overdue, now)
+        for modality in changed.modalities:
+            self._signals.notify(f"jobs/{modality}")
+        for submission_id in (*changed.submission_ids, *overdue):
+            self._signals.notify(f"submission/{submission_id}")
+            get_logger().warning("lease expired or state overdue", submission_id=submission_id)
+        await self._database.run_read(self._telemetry.refresh, now)

@@ -1,0 +1,318 @@
+"""SubmissionService: thin; each call is one transaction of `submissions`, `uploads` or `views`."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from general_level.catalogue import Catalogue
+from general_level.create_request import check_create
+from general_level.errors import DigestMismatch, IllegalTransition, InvalidRequest
+from general_level.identifiers import new_id
+from general_level.v1 import submission_pb2 as pb
+from general_level.v1 import submission_pb2_grpc
+from general_level.wire import from_rfc3339, to_rfc3339
+from services.gateway import agreement, ledger, submissions, uploads, views
+from services.gateway.identity import Authenticator
+from services.gateway.signals import Signals
+from services.gateway.states import FINAL, State
+from services.gateway.storage.database import Database
+from services.gateway.telemetry import Telemetry
+from services.kit.clock import Clock
+from services.kit.logging import get_logger
+from services.kit.objects import Objects, Part
+
+PAGE_SIZE_DEFAULT: Final = 20
+PAGE_SIZE_MAX: Final = 100
+#: A watcher reads again this often, so that a change made by another replica is seen.
+_WATCH_SECONDS: Final = 1.0
+
+
+class SubmissionServicer(submission_pb2_grpc.SubmissionServiceServicer):
+    """Needs a lab token for every call; a lab sees only its own submissions."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        objects: Objects,
+        signals: Signals,
+        clock: Clock,
+        catalogue: Catalogue,
+        authenticator: Authenticator,
+        telemetry: Telemetry,
+        trusted_keys: Sequence[bytes],
+    ) -> None:
+        self._database = database
+        self._objects = objects
+        self._signals = signals
+        self._clock = clock
+        self._catalogue = catalogue
+        self._authenticator = authenticator
+        self._telemetry = telemetry
+        self._trusted_keys = tuple(trusted_keys)
+
+    async def CreateSubmission(
+        self, request: pb.CreateSubmissionRequest, context: Any
+    ) -> pb.CreateSubmissionResponse:
+        identity = await self._authenticator.require(context, "lab")
+        check_create(request, self._catalogue)
+        now = self._clock.now()
+
+        def work(connection: Connection) -> pb.Submission:
+            submission_id = submissions.create(
+                connection,
+                now,
+                identity.lab_id,
+                request,
+                catalogue_id=self._catalogue.id,
+                agreement_version=agreement.VERSION,
+                new_submission_id=lambda: new_id("sub", now),
+            )
+            row = submissions.read(connection, submission_id)
+            return views.submission_view(connection, now, row)
+
+        with self._telemetry.refusals():
+            submission = await self._database.run_write(work)
+        get_logger().info(
+            "submission created",
+            submission_id=submission.submission_id,
+            lab_id=identity.lab_id,
+            board_id=request.board_id,
+            archive_bytes=request.archive_bytes,
+        )
+        return pb.CreateSubmissionResponse(submission=submission)
+
+    async def GetUpload(self, request: pb.GetUploadRequest, context: Any) -> pb.GetUploadResponse:
+        identity = await self._authenticator.require(context, "lab")
+
+        def work(connection: Connection) -> pb.GetUploadResponse:
+            row = submissions.read(connection, request.submission_id, identity.lab_id)
+            return pb.GetUploadResponse(
+                durable_bytes=uploads.durable_bytes(connection, row.submission_id),
+                archive_bytes=row.archive_bytes,
+            )
+
+        return await self._database.run_read(work)
+
+    async def UploadArchive(
+        self, requests: AsyncIterator[pb.UploadArchiveRequest], context: Any
+    ) -> pb.UploadArchiveResponse:
+        identity = await self._authenticator.require(context, "lab")
+        first = await anext(aiter(requests), None)
+        if first is None:
+            raise InvalidRequest("The upload has no message.")
+        size = await self._database.run_write(
+            uploads.begin, self._clock.now(), identity.lab_id, first.submission_id, first.offset
+        )
+        upload = _Upload(self, first.submission_id, first.offset, size)
+        try:
+            await upload.feed(first.data)
+            async for message in requests:
+                await upload.feed(message.data)
+        finally:
+            # Also when the connection broke: what has come is kept.
+            await upload.flush()
+        if upload.durable == size:
+            await self._finish(first.submission_id, await upload.digest())
+        view = await self._view(first.submission_id, identity.lab_id)
+        return pb.UploadArchiveResponse(durable_bytes=upload.durable, submission=view)
+
+    async def store_part(self, submission_id: str, offset: int, data: bytes) -> int:
+        """Makes one part durable: the object first, then its row. Returns the durable bytes."""
+        key = uploads.object_key(submission_id, offset)
+        await asyncio.to_thread(self._objects.put, key, data)
+        durable = await self._database.run_write(
+            uploads.add_part, self._clock.now(), submission_id, Part(offset, len(data), key)
+        )
+        self._telemetry.upload_bytes.inc(len(data))
+        self._signals.notify(f"submission/{submission_id}")
+        return durable
+
+    async def stored_digest(self, submission_id: str) -> str:
+        """SHA-256 over all stored parts."""
+        parts = await self._database.run_read(uploads.read_parts, submission_id)
+        return await asyncio.to_thread(uploads.digest_of, self._objects, parts)
+
+    async def _finish(self, submission_id: str, digest: str) -> None:
+        matches = await self._database.run_write(
+            uploads.finish, self._clock.now(), submission_id, digest
+        )
+        self._signals.notify(f"submission/{submission_id}")
+        if not matches:
+            raise DigestMismatch(
+                "The submission was refused without using quota; create it again.",
+                received_sha256=digest,
+            )
+        self._signals.notify("checking")
+
+    async def GetSubmission(
+        self, request: pb.GetSubmissionRequest, context: Any
+    ) -> pb.GetSubmissionResponse:
+        identity = await self._authenticator.require(context, "lab")
+        view = await self._view(request.submission_id, identity.lab_id)
+        return pb.GetSubmissionResponse(submission=view)
+
+    async def ListSubmissions(
+        self, request: pb.ListSubmissionsRequest, context: Any
+    ) -> pb.ListSubmissionsResponse:
+        identity = await self._authenticator.require(context, "lab")
+        size = request.page_size or PAGE_SIZE_DEFAULT
+        if not 0 < size <= PAGE_SIZE_MAX:
+            raise InvalidRequest(f"page_size is 1 to {PAGE_SIZE_MAX}.", field="page_size")
+        before = _parse_page_token(request.page_token) if request.page_token else None
+        now = self._clock.now()
+
+        def work(connection: Connection) -> pb.ListSubmissionsResponse:
+            rows = submissions.list_page(connection, identity.lab_id, size + 1, before)
+            page = rows[:size]
+            more = len(rows) > size
+            return pb.ListSubmissionsResponse(
+                submissions=[views.submission_view(connection, now, row) for row in page],
+                next_page_token=(
+                    _page_token(page[-1].create_time, page[-1].submission_id) if more else ""
+                ),
+            )
+
+        return await self._database.run_read(work)
+
+    async def CancelSubmission(
+        self, request: pb.CancelSubmissionRequest, context: Any
+    ) -> pb.CancelSubmissionResponse:
+        identity = await self._authenticator.require(context, "lab")
+        now = self._clock.now()
+
+        def work(connection: Connection) -> pb.Submission:
+            submissions.cancel(connection, now, identity.lab_id, request.submission_id)
+            row = submissions.read(connection, request.submission_id)
+            return views.submission_view(connection, now, row)
+
+        view = await self._database.run_write(work)
+        self._signals.notify(f"submission/{request.submission_id}")
+        return pb.CancelSubmissionResponse(submission=view)
+
+    async def WatchSubmission(
+        self, request: pb.WatchSubmissionRequest, context: Any
+    ) -> AsyncIterator[pb.WatchSubmissionResponse]:
+        identity = await self._authenticator.require(context, "lab")
+        sent_revision = -1
+        while True:
+            waiter = self._signals.subscribe(f"submission/{request.submission_id}")
+            row = await self._database.run_read(
+                submissions.read, request.submission_id, identity.lab_id
+            )
+            if row.revision != sent_revision:
+                sent_revision = row.revision
+                view = await self._view(request.submission_id, identity.lab_id)
+                yield pb.WatchSubmissionResponse(submission=view)
+            if State(row.state) in FINAL:
+                waiter.cancel()
+                return
+            await self._signals.wait(waiter, _WATCH_SECONDS)
+
+    async def ListTaskResults(
+        self, request: pb.ListTaskResultsRequest, context: Any
+    ) -> pb.ListTaskResultsResponse:
+        identity = await self._authenticator.require(context, "lab")
+
+        def work(connection: Connection) -> list[pb.TaskResult]:
+            row = submissions.read(connection, request.submission_id, identity.lab_id)
+            return views.task_results_view(connection, row)
+
+        return pb.ListTaskResultsResponse(results=await self._database.run_read(work))
+
+    async def GetReceipt(
+        self, request: pb.GetReceiptRequest, context: Any
+    ) -> pb.GetReceiptResponse:
+        identity = await self._authenticator.require(context, "lab")
+
+        def work(connection: Connection) -> pb.GetReceiptResponse:
+            row = submissions.read(connection, request.submission_id, identity.lab_id)
+            if row.state != State.PUBLISHED:
+                raise IllegalTransition(
+                    "A receipt exists once it is published.",
+                    submission_id=row.submission_id,
+                    state=row.state,
+                )
+            scores = ledger.scores_of(connection, row.submission_id)
+            return pb.GetReceiptResponse(
+                submission_id=row.submission_id,
+                archive_sha256=row.archive_sha256,
+                statements=[
+                    pb.SignedStatement(task_id=score.task_id, envelope=score.envelope)
+                    for score in scores
+                ],
+                grader_public_keys=ledger.signers_of(scores, self._trusted_keys),
+            )
+
+        return await self._database.run_read(work)
+
+    async def _view(self, submission_id: str, lab_id: str) -> pb.Submission:
+        now = self._clock.now()
+
+        def work(connection: Connection) -> pb.Submission:
+            row = submissions.read(connection, submission_id, lab_id)
+            return views.submission_view(connection, now, row)
+
+        return await self._database.run_read(work)
+
+
+class _Upload:
+    """One upload stream: gathers messages into parts and hashes what it has seen from the start."""
+
+    def __init__(
+        self, servicer: SubmissionServicer, submission_id: str, offset: int, size: int
+    ) -> None:
+        self._servicer = servicer
+        self._submission_id = submission_id
+        self._size = size
+        self._buffer = bytearray()
+        # A stream that starts at 0 sees every byte: the archive need not be read again.
+        self._hash = hashlib.sha256() if offset == 0 else None
+        self.durable = offset
+
+    async def feed(self, data: bytes) -> None:
+        if len(data) > uploads.CHUNK_BYTES_MAX:
+            raise InvalidRequest(
+                f"A message carries at most {uploads.CHUNK_BYTES_MAX} bytes.", field="data"
+            )
+        if self.durable + len(self._buffer) + len(data) > self._size:
+            raise InvalidRequest(
+                f"More bytes came than the announced {self._size}.", archive_bytes=self._size
+            )
+        self._buffer += data
+        if self._hash is not None:
+            self._hash.update(data)
+        if len(self._buffer) >= uploads.PART_BYTES:
+            await self.flush()
+
+    async def flush(self) -> None:
+        if self._buffer:
+            data = bytes(self._buffer)
+            self._buffer.clear()
+            self.durable = await self._servicer.store_part(self._submission_id, self.durable, data)
+
+    async def digest(self) -> str:
+        if self._hash is not None:
+            return self._hash.hexdigest()
+        return await self._servicer.stored_digest(self._submission_id)
+
+
+def _page_token(create_time: datetime, submission_id: str) -> str:
+    return base64.urlsafe_b64encode(f"{to_rfc3339(create_time)} {submission_id}".encode()).decode()
+
+
+def _parse_page_token(token: str) -> tuple[datetime, str]:
+    try:
+        time, submission_id = base64.urlsafe_b64decode(token).decode().split(" ")
+        return from_rfc3339(time), submission_id
+    except ValueError as error:
+        raise InvalidRequest(
+            "Use next_page_token of the page before.", field="page_token"
+        ) from error

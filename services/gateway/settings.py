@@ -1,0 +1,85 @@
+"""What an operator sets for a gateway, read once from ``GATEWAY_*``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from services.kit.server import TlsFiles
+from services.kit.settings import Environment, SettingInvalid
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of a gateway; a docstring under each says what it means."""
+
+    database_url: str
+    """``sqlite:////absolute/file.db`` or a PostgreSQL URL as SQLAlchemy spells it."""
+
+    objects_url: str
+    """Where archives are kept: ``file:///absolute/folder`` or ``s3://bucket/prefix``."""
+
+    catalogue: str
+    """A shipped catalogue's name, or a folder of the same format."""
+
+    public_address: str
+    """``host:port`` for labs and readers; port 0 picks a free one."""
+
+    internal_address: str
+    """``host:port`` for graders and the ranker. Never expose it to the internet."""
+
+    metrics_port: int
+    """Prometheus port on the loopback interface or the pod; 0 picks a free one."""
+
+    metrics_host: str
+    """The interface of the Prometheus port."""
+
+    trusted_keys: Path | None
+    """File of the graders' Ed25519 public keys, hex, one a line. Without it no score is taken."""
+
+    public_folder: Path | None
+    """What sealing published: ``boards/``, ``ids.json``, ``commitments.json``."""
+
+    tls: TlsFiles | None
+    """Certificate and key of the public port; plain text without them."""
+
+    lease: timedelta
+    """A grader that shows no life for this long loses its job (1 to 600 s)."""
+
+    job_duration: timedelta
+    """The longest that one attempt at a job may take (10 s to 24 h)."""
+
+    drain: timedelta
+    """How long running calls get when the gateway stops (0 to 300 s)."""
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Settings:
+        """Reads ``GATEWAY_*``; SettingInvalid names the variable that cannot be used."""
+        env = Environment(environ, "GATEWAY_")
+        certificate, private_key = env.path("TLS_CERTIFICATE"), env.path("TLS_PRIVATE_KEY")
+        if (certificate is None) != (private_key is None):
+            raise SettingInvalid(
+                "Set both GATEWAY_TLS_CERTIFICATE and GATEWAY_TLS_PRIVATE_KEY, or neither.",
+                variable="GATEWAY_TLS_CERTIFICATE",
+                problem="incomplete",
+            )
+        tls = None
+        if certificate is not None and private_key is not None:
+            tls = TlsFiles(certificate, private_key)
+        return cls(
+            database_url=env.text("DATABASE_URL"),
+            objects_url=env.text("OBJECTS_URL"),
+            catalogue=env.text("CATALOGUE", "general-bench"),
+            public_address=env.text("PUBLIC_ADDRESS", "127.0.0.1:50051"),
+            internal_address=env.text("INTERNAL_ADDRESS", "127.0.0.1:50052"),
+            metrics_port=env.integer("METRICS_PORT", 9464, low=0, high=65535),
+            metrics_host=env.text("METRICS_HOST", "127.0.0.1"),
+            trusted_keys=env.path("TRUSTED_KEYS"),
+            public_folder=env.path("PUBLIC_FOLDER"),
+            tls=tls,
+            lease=timedelta(seconds=env.number("LEASE_SECONDS", 30, low=1, high=600)),
+            job_duration=timedelta(seconds=env.number("JOB_SECONDS", 1800, low=10, high=86_400)),
+            drain=timedelta(seconds=env.number("DRAIN_SECONDS", 10, low=0, high=300)),
+        )

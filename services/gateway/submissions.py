@@ -1,0 +1,245 @@
+"""Submissions: create, move, withdraw, read. The only writer of a submission's state."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
+
+from general_level.errors import (
+    AgreementRequired,
+    AlreadyExists,
+    IllegalTransition,
+    NotFound,
+    SubmissionPending,
+)
+from general_level.v1 import submission_pb2 as pb
+from services.gateway import quotas
+from services.gateway.agreement import accepted_version
+from services.gateway.states import FINAL, MOVES, OVERDUE, PENDING, STATE_AGE_MAX, Outcome, State
+from services.gateway.storage.database import serialise
+from services.gateway.storage.tables import jobs, submissions, task_results, timeline
+
+SubmissionRow = Row[Any]
+
+#: Final states in which the lab's slot is given back.
+_REFUNDED: Final = frozenset({State.REJECTED, State.FAILED, State.EXPIRED})
+
+
+def create(
+    connection: Connection,
+    now: datetime,
+    lab_id: str,
+    request: pb.CreateSubmissionRequest,
+    *,
+    catalogue_id: str,
+    agreement_version: str,
+    new_submission_id: Callable[[], str],
+) -> str:
+    """Reserves a slot and opens a submission; the same request_id gives the same one again.
+
+    The request itself was validated. Raises AlreadyExists, AgreementRequired, SubmissionPending,
+    QuotaExceeded; the lab's lock makes the answer exact under parallel calls.
+    """
+    serialise(connection, f"lab/{lab_id}")
+    digest = hashlib.sha256(request.SerializeToString(deterministic=True)).hexdigest()
+    earlier = connection.execute(
+        select(submissions.c.submission_id, submissions.c.request_sha256).where(
+            submissions.c.lab_id == lab_id, submissions.c.request_id == request.request_id
+        )
+    ).one_or_none()
+    if earlier is not None:
+        if earlier.request_sha256 != digest:
+            raise AlreadyExists(request_id=request.request_id)
+        return str(earlier.submission_id)
+    if accepted_version(connection, lab_id) != agreement_version:
+        raise AgreementRequired(version=agreement_version)
+    pending = pending_submission(connection, lab_id)
+    if pending:
+        raise SubmissionPending(pending_submission_id=pending)
+    quotas.require_free_slot(connection, lab_id, now)
+    submission_id = new_submission_id()
+    connection.execute(
+        insert(submissions).values(
+            submission_id=submission_id,
+            lab_id=lab_id,
+            request_id=request.request_id,
+            request_sha256=digest,
+            board_id=request.board_id,
+            catalogue_id=catalogue_id,
+            model=request.model.SerializeToString(),
+            archive_name=request.archive_name,
+            archive_bytes=request.archive_bytes,
+            archive_sha256=request.archive_sha256,
+            state=State.CREATED,
+            state_deadline=now + STATE_AGE_MAX[State.CREATED],
+            create_time=now,
+            update_time=now,
+            revision=1,
+            tasks_total=0,
+            tasks_done=0,
+            finding_count=0,
+            failure_reason="",
+        )
+    )
+    _record_state(connection, now, submission_id, State.CREATED, "")
+    quotas.record(connection, now, lab_id, submission_id, quotas.RESERVE)
+    return submission_id
+
+
+def pending_submission(connection: Connection, lab_id: str) -> str:
+    """The lab's submission that is not finished; empty if there is none."""
+    found = connection.scalar(
+        select(submissions.c.submission_id)
+        .where(submissions.c.lab_id == lab_id, submissions.c.state.in_(sorted(PENDING)))
+        .limit(1)
+    )
+    return found or ""
+
+
+def read(connection: Connection, submission_id: str, lab_id: str | None = None) -> SubmissionRow:
+    """One submission; NotFound also for another lab's, so that ids say nothing."""
+    row = connection.execute(
+        select(submissions).where(submissions.c.submission_id == submission_id)
+    ).one_or_none()
+    if row is None or (lab_id is not None and row.lab_id != lab_id):
+        raise NotFound("No submission of yours has this id.", submission_id=submission_id)
+    return row
+
+
+def move(
+    connection: Connection,
+    now: datetime,
+    submission_id: str,
+    to: State,
+    *,
+    note: str = "",
+    failure_reason: str = "",
+) -> None:
+    """Takes a submission to another state; IllegalTransition if the table has no such move.
+
+    In the same transaction: the timeline, the state's deadline, the settlement of the quota, and
+    for a state that ends the grading the cancellation of jobs that still wait or run.
+    """
+    row = read(connection, submission_id)
+    if to not in MOVES[State(row.state)]:
+        raise IllegalTransition(
+            f"It is {row.state}.", submission_id=submission_id, state=row.state, requested=to
+        )
+    changed = connection.execute(
+        update(submissions)
+        .where(submissions.c.submission_id == submission_id, submissions.c.state == row.state)
+        .values(
+            state=to,
+            state_deadline=now + STATE_AGE_MAX[to] if to in STATE_AGE_MAX else None,
+            update_time=now,
+            revision=submissions.c.revision + 1,
+            failure_reason=failure_reason,
+        )
+    )
+    if changed.rowcount != 1:
+        raise IllegalTransition(submission_id=submission_id, requested=to)
+    _record_state(connection, now, submission_id, to, note)
+    if to in FINAL:
+        _settle(connection, now, row, to)
+        if to is not State.PUBLISHED:
+            _cancel_jobs(connection, now, submission_id)
+
+
+def touch(connection: Connection, now: datetime, submission_id: str) -> None:
+    """Marks a change that is not a move, so that watchers see it."""
+    connection.execute(
+        update(submissions)
+        .where(submissions.c.submission_id == submission_id)
+        .values(update_time=now, revision=submissions.c.revision + 1)
+    )
+
+
+def cancel(connection: Connection, now: datetime, lab_id: str, submission_id: str) -> None:
+    """Withdraws a submission that is not finished; repeating it is no error."""
+    row = read(connection, submission_id, lab_id)
+    if row.state != State.CANCELLED:
+        move(connection, now, submission_id, State.CANCELLED, failure_reason="withdrawn")
+
+
+def end_overdue(connection: Connection, now: datetime, limit: int = 100) -> list[str]:
+    """Ends submissions whose state outlived its maximum age; returns their ids."""
+    rows = connection.execute(
+        select(submissions.c.submission_id, submissions.c.state)
+        .where(submissions.c.state.in_(sorted(PENDING)), submissions.c.state_deadline <= now)
+        .limit(limit)
+    ).all()
+    for submission_id, state in rows:
+        to, reason = OVERDUE[State(state)]
+        move(connection, now, submission_id, to, note=reason, failure_reason=reason)
+    return [str(row.submission_id) for row in rows]
+
+
+def list_page(
+    connection: Connection, lab_id: str, page_size: int, before: tuple[datetime, str] | None
+) -> list[SubmissionRow]:
+    """A page of a lab's submissions, newest first, from before ``(create_time, id)``."""
+    query = select(submissions).where(submissions.c.lab_id == lab_id)
+    if before is not None:
+        time, submission_id = before
+        query = query.where(
+            or_(
+                submissions.c.create_time < time,
+                and_(
+                    submissions.c.create_time == time,
+                    submissions.c.submission_id < submission_id,
+                ),
+            )
+        )
+    order = (submissions.c.create_time.desc(), submissions.c.submission_id.desc())
+    return list(connection.execute(query.order_by(*order).limit(page_size)))
+
+
+def read_timeline(connection: Connection, submission_id: str) -> list[Row[Any]]:
+    """All states that were entered, in order."""
+    return list(
+        connection.execute(
+            select(timeline)
+            .where(timeline.c.submission_id == submission_id)
+            .order_by(timeline.c.entry_id)
+        )
+    )
+
+
+def _record_state(
+    connection: Connection, now: datetime, submission_id: str, state: State, note: str
+) -> None:
+    connection.execute(
+        insert(timeline).values(submission_id=submission_id, state=state, enter_time=now, note=note)
+    )
+
+
+def _settle(connection: Connection, now: datetime, row: SubmissionRow, to: State) -> None:
+    refund = to in _REFUNDED or (
+        to is State.CANCELLED and not _scored_any(connection, row.submission_id)
+    )
+    action = quotas.REFUND if refund else quotas.COMMIT
+    quotas.record(connection, now, row.lab_id, row.submission_id, action)
+
+
+def _scored_any(connection: Connection, submission_id: str) -> bool:
+    count = connection.scalar(
+        select(func.count())
+        .select_from(task_results)
+        .where(
+            task_results.c.submission_id == submission_id,
+            task_results.c.outcome == Outcome.SCORED,
+        )
+    )
+    return bool(count)
+
+
+def _cancel_jobs(connection: Connection, now: datetime, submission_id: str) -> None:
+    connection.execute(
+        update(jobs)
+        .where(jobs.c.submission_id == submission_id, jobs.c.state.in_(("ready", "leased")))
+        .values(state="cancelled", lease_token=None, finish_time=now)
+    )

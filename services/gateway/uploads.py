@@ -1,0 +1,133 @@
+"""Resumable uploads: parts become objects, their rows say what is durable.
+
+An upload continues at the number of durable bytes. Each part's row is written only if it starts
+exactly there, so two streams of one submission cannot interleave: the later one is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from general_level.errors import IllegalTransition, InvalidRequest, OffsetMismatch
+from services.gateway import submissions
+from services.gateway.states import State
+from services.gateway.storage.tables import upload_parts
+from services.kit.objects import Objects, Part, PartedFile
+
+#: A part is stored when this many bytes have come, or when the stream ends or breaks.
+PART_BYTES: Final = 8 * 1024 * 1024
+#: One message of the upload stream.
+CHUNK_BYTES_MAX: Final = 1024 * 1024
+_HASH_READ_BYTES: Final = 4 * 1024 * 1024
+
+
+def durable_bytes(connection: Connection, submission_id: str) -> int:
+    """Bytes of the archive that are stored, from its start."""
+    total = connection.scalar(
+        select(func.coalesce(func.sum(upload_parts.c.size), 0)).where(
+            upload_parts.c.submission_id == submission_id
+        )
+    )
+    return int(total or 0)
+
+
+def read_parts(connection: Connection, submission_id: str) -> list[Part]:
+    """The stored parts in order."""
+    rows = connection.execute(
+        select(upload_parts.c.offset, upload_parts.c.size, upload_parts.c.object_key)
+        .where(upload_parts.c.submission_id == submission_id)
+        .order_by(upload_parts.c.offset)
+    )
+    return [Part(offset, size, key) for offset, size, key in rows]
+
+
+def begin(
+    connection: Connection, now: datetime, lab_id: str, submission_id: str, offset: int
+) -> int:
+    """Opens a stream at ``offset``; returns the archive's size.
+
+    IllegalTransition unless the submission waits for bytes, OffsetMismatch unless ``offset`` is
+    the number of durable bytes.
+    """
+    row = submissions.read(connection, submission_id, lab_id)
+    if row.state not in (State.CREATED, State.UPLOADING):
+        raise IllegalTransition(
+            f"It is {row.state} and takes no bytes.", submission_id=submission_id, state=row.state
+        )
+    durable = durable_bytes(connection, submission_id)
+    if offset != durable:
+        raise OffsetMismatch(
+            f"{durable} bytes are stored; continue there.", durable_bytes=durable, offset=offset
+        )
+    if row.state == State.CREATED:
+        submissions.move(connection, now, submission_id, State.UPLOADING)
+    return int(row.archive_bytes)
+
+
+def object_key(submission_id: str, offset: int) -> str:
+    """A fresh key: a part that lost a race never overwrites the one that won."""
+    return f"uploads/{submission_id}/{offset:016d}-{secrets.token_hex(6)}"
+
+
+def add_part(connection: Connection, now: datetime, submission_id: str, part: Part) -> int:
+    """Records a stored part; returns the durable bytes. OffsetMismatch if another came first."""
+    row = submissions.read(connection, submission_id)
+    if row.state != State.UPLOADING:
+        raise IllegalTransition(submission_id=submission_id, state=row.state)
+    durable = durable_bytes(connection, submission_id)
+    if part.offset != durable:
+        raise OffsetMismatch(durable_bytes=durable, offset=part.offset)
+    if durable + part.size > row.archive_bytes:
+        raise InvalidRequest(
+            f"More bytes came than the announced {row.archive_bytes}.",
+            archive_bytes=row.archive_bytes,
+        )
+    try:
+        connection.execute(
+            insert(upload_parts).values(
+                submission_id=submission_id,
+                offset=part.offset,
+                size=part.size,
+                object_key=part.key,
+            )
+        )
+    except IntegrityError as error:
+        raise OffsetMismatch(offset=part.offset) from error
+    submissions.touch(connection, now, submission_id)
+    return durable + part.size
+
+
+def finish(connection: Connection, now: datetime, submission_id: str, sha256: str) -> bool:
+    """Ends a complete upload: CHECKING if the digest is the announced one, else REJECTED.
+
+    Returns whether it was the announced one. A wrong digest costs no quota.
+    """
+    row = submissions.read(connection, submission_id)
+    if row.archive_sha256 == sha256:
+        submissions.move(connection, now, submission_id, State.CHECKING)
+        return True
+    submissions.move(
+        connection,
+        now,
+        submission_id,
+        State.REJECTED,
+        note="digest-mismatch",
+        failure_reason="digest-mismatch",
+    )
+    return False
+
+
+def digest_of(objects: Objects, parts: Sequence[Part]) -> str:
+    """SHA-256 of the stored archive, lower-case hex; reads it once in order."""
+    digest = hashlib.sha256()
+    file = PartedFile(objects, parts)
+    while chunk := file.read(_HASH_READ_BYTES):
+        digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,90 @@
+"""A submission as a lab reads it: rows turned into messages of the contract."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from general_level.v1 import submission_pb2 as pb
+from general_level.wire import to_timestamp
+from services.gateway import findings, leases, quotas, submissions
+from services.gateway.states import FINAL, Outcome, State
+from services.gateway.storage.tables import task_results
+
+STATES = {state: pb.SubmissionState.Value(f"SUBMISSION_STATE_{state.name}") for state in State}
+OUTCOMES = {outcome: pb.TaskOutcome.Value(f"TASK_OUTCOME_{outcome.name}") for outcome in Outcome}
+_QUOTA = {
+    quotas.RESERVE: pb.QUOTA_STATUS_RESERVED,
+    quotas.COMMIT: pb.QUOTA_STATUS_COMMITTED,
+    quotas.REFUND: pb.QUOTA_STATUS_REFUNDED,
+}
+
+
+def submission_view(connection: Connection, now: datetime, row: Row[Any]) -> pb.Submission:
+    """One submission with its timeline, progress and findings."""
+    state = State(row.state)
+    progress = pb.Progress(tasks_total=row.tasks_total, tasks_done=row.tasks_done)
+    if state in (State.QUEUED, State.GRADING):
+        place = leases.position_and_estimate(connection, now, row.submission_id)
+        if place.position is not None:
+            progress.position = place.position
+        if place.estimated_remaining is not None:
+            progress.estimated_remaining.FromTimedelta(place.estimated_remaining)
+    return pb.Submission(
+        submission_id=row.submission_id,
+        board_id=row.board_id,
+        model=pb.ModelMetadata.FromString(row.model),
+        state=STATES[state],
+        archive_bytes=row.archive_bytes,
+        archive_sha256=row.archive_sha256,
+        create_time=to_timestamp(row.create_time),
+        update_time=to_timestamp(row.update_time),
+        state_deadline=(
+            to_timestamp(row.state_deadline)
+            if row.state_deadline is not None and state not in FINAL
+            else None
+        ),
+        timeline=[
+            pb.TimelineEntry(
+                state=STATES[State(entry.state)],
+                entered_time=to_timestamp(entry.enter_time),
+                note=entry.note,
+            )
+            for entry in submissions.read_timeline(connection, row.submission_id)
+        ],
+        progress=progress,
+        quota_status=_QUOTA[quotas.status(connection, row.submission_id)],
+        findings=[findings.to_proto(finding) for finding in findings.load(row.findings)],
+        finding_count=row.finding_count,
+        failure_reason=row.failure_reason,
+        catalogue_id=row.catalogue_id,
+    )
+
+
+def task_results_view(connection: Connection, row: Row[Any]) -> list[pb.TaskResult]:
+    """What became of each task; values only once the submission is published."""
+    published = row.state == State.PUBLISHED
+    rows = connection.execute(
+        select(task_results)
+        .where(task_results.c.submission_id == row.submission_id)
+        .order_by(task_results.c.task_id)
+    )
+    return [_result(result, published=published) for result in rows]
+
+
+def _result(row: Row[Any], *, published: bool) -> pb.TaskResult:
+    outcome = Outcome(row.outcome)
+    shown = published and outcome is Outcome.SCORED
+    return pb.TaskResult(
+        task_id=row.task_id,
+        metric_id=row.metric_id,
+        outcome=OUTCOMES[outcome],
+        value=row.value if shown else None,
+        standard_error=row.standard_error if shown else None,
+        item_count=row.item_count if shown else 0,
+        missing_count=row.missing_count if shown else 0,
+        findings=[findings.to_proto(finding) for finding in findings.load(row.findings)],
+        attempt_count=row.attempt_count,
+    )

@@ -1,0 +1,105 @@
+"""``python -m services.platform``: the embedded platform on one machine."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+
+import click
+
+from services.kit.logging import configure_logging
+from services.platform.app import Ports, start
+from services.platform.demo import run_demo
+from services.platform.home import Home
+
+_DEFAULTS = Ports()
+
+_home = click.option(
+    "--home",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("var/platform"),
+    show_default=True,
+    help="Where database, archives, sealed keys, secrets and logs lie.",
+)
+_catalogue = click.option(
+    "--catalogue", default="general-bench", show_default=True, help="A name or a folder."
+)
+_port = click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=_DEFAULTS.public,
+    show_default=True,
+    help="gRPC port for labs and readers; the internal and the metrics ports follow it.",
+)
+
+
+@click.group(help=__doc__)
+def main() -> None:
+    configure_logging("platform")
+
+
+@main.command()
+@_home
+@_catalogue
+def init(folder: Path, catalogue: str) -> None:
+    """Make keys, service tokens and the database; print the recipient to seal to."""
+    home = Home(folder.resolve(), catalogue)
+    home.prepare()
+    click.echo(home.recipient.read_text().strip())
+
+
+@main.command()
+@_home
+@_catalogue
+@_port
+@click.option(
+    "--benchmark",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A benchmark in its own layout, sealed at the first start.",
+)
+def up(folder: Path, catalogue: str, port: int, benchmark: Path | None) -> None:
+    """Run gateway, ranker and one grader per modality until Ctrl-C, then drain."""
+    home = Home(folder.resolve(), catalogue)
+    home.prepare()
+    if benchmark is not None:
+        home.seal(benchmark)
+    supervisor = start(home, ports_from(port))
+    click.echo(f"gRPC for labs at 127.0.0.1:{port}; logs in {home.logs}. Ctrl-C drains.")
+    wait_for_interrupt()
+    supervisor.stop()
+
+
+@main.command()
+@_home
+@_port
+@click.option("--serve", is_flag=True, help="Leave the platform running until Ctrl-C.")
+def demo(folder: Path, port: int, serve: bool) -> None:
+    """Seal the sample benchmark, submit the baselines as labs do, print boards and a receipt."""
+    home = Home((folder.parent / "demo").resolve(), "sample")
+    run_demo(home, ports_from(port), wait=wait_for_interrupt if serve else None)
+
+
+def ports_from(public: int) -> Ports:
+    """The default layout of ports, moved to another first one."""
+    shift = public - _DEFAULTS.public
+    return Ports(
+        public,
+        _DEFAULTS.internal + shift,
+        _DEFAULTS.gateway_metrics + shift,
+        _DEFAULTS.ranker_metrics + shift,
+        _DEFAULTS.grader_metrics + shift,
+    )
+
+
+def wait_for_interrupt() -> None:
+    """Returns on SIGINT or SIGTERM."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_arguments: stop.set())
+    stop.wait()
+
+
+if __name__ == "__main__":
+    main()

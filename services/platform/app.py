@@ -1,0 +1,129 @@
+"""Which processes make an embedded platform, and how they find one another."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from general_level.errors import Unavailable
+from services.platform.home import Home, module_name
+from services.platform.processes import ProcessSpec, Supervisor
+
+START_SECONDS_MAX: Final = 60.0
+_POLL_SECONDS: Final = 0.1
+
+
+class PlatformNotReady(Unavailable):
+    """The platform did not come up in time; its log files say why."""
+
+    reason = "PLATFORM_NOT_READY"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Ports on the loopback interface; metrics ports are 0 for none."""
+
+    public: int = 50051
+    internal: int = 50052
+    gateway_metrics: int = 9464
+    ranker_metrics: int = 9465
+    #: The first grader's; the next ones follow.
+    grader_metrics: int = 9466
+    host: str = "127.0.0.1"
+
+
+def specs(home: Home, ports: Ports) -> list[ProcessSpec]:
+    """Gateway, ranker, and a grader for each modality that has sealed keys."""
+    public = home.sealed / "public"
+    internal = f"127.0.0.1:{ports.internal}"
+    threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    found = [
+        ProcessSpec(
+            "gateway",
+            "services.gateway",
+            ("serve",),
+            {
+                "GATEWAY_DATABASE_URL": home.database_url,
+                "GATEWAY_OBJECTS_URL": home.objects_url,
+                "GATEWAY_CATALOGUE": home.catalogue_spec,
+                "GATEWAY_PUBLIC_ADDRESS": f"{ports.host}:{ports.public}",
+                "GATEWAY_INTERNAL_ADDRESS": internal,
+                "GATEWAY_METRICS_PORT": str(ports.gateway_metrics),
+                "GATEWAY_TRUSTED_KEYS": str(home.trusted_keys),
+                "GATEWAY_PUBLIC_FOLDER": str(public) if public.exists() else "",
+            },
+            stop_wave=2,
+        ),
+        ProcessSpec(
+            "ranker",
+            "services.ranker",
+            ("serve",),
+            {
+                **threads,
+                "RANKER_GATEWAY": internal,
+                "RANKER_TOKEN_FILE": str(home.token_file("ranker")),
+                "RANKER_TRUSTED_KEYS": str(home.trusted_keys),
+                "RANKER_CATALOGUE": home.catalogue_spec,
+                "RANKER_METRICS_PORT": str(ports.ranker_metrics),
+            },
+            stop_wave=1,
+        ),
+    ]
+    for number, modality in enumerate(home.modalities()):
+        name = module_name(modality)
+        found.append(
+            ProcessSpec(
+                f"grader-{name}",
+                "services.grader",
+                ("serve", "--modality", modality.value),
+                {
+                    **threads,
+                    "GRADER_GATEWAY": internal,
+                    "GRADER_ID": f"grader-{name}",
+                    "GRADER_TOKEN_FILE": str(home.token_file(name)),
+                    "GRADER_CATALOGUE": home.catalogue_spec,
+                    "GRADER_KEYS": str(home.key_bundle(modality)),
+                    "GRADER_IDENTITY": str(home.identity),
+                    "GRADER_SIGNING_KEY": str(home.signing_key),
+                    "GRADER_METRICS_PORT": str(
+                        ports.grader_metrics + number if ports.grader_metrics else 0
+                    ),
+                    "GRADER_ISOLATION": os.environ.get("GRADER_ISOLATION", "best-effort"),
+                },
+                stop_wave=0,
+            )
+        )
+    return found
+
+
+def start(home: Home, ports: Ports) -> Supervisor:
+    """Starts all processes and waits until the gateway serves; PlatformNotReady if it does not."""
+    supervisor = Supervisor(specs(home, ports), home.logs)
+    try:
+        wait_serving(f"127.0.0.1:{ports.public}")
+    except BaseException:
+        supervisor.stop()
+        raise
+    return supervisor
+
+
+def wait_serving(target: str, seconds: float = START_SECONDS_MAX) -> None:
+    """Returns once the health service of ``target`` says SERVING."""
+    deadline = time.monotonic() + seconds
+    with grpc.insecure_channel(target) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        while time.monotonic() < deadline:
+            try:
+                answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=1.0)
+            except grpc.RpcError:
+                time.sleep(_POLL_SECONDS)
+                continue
+            if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                return
+            time.sleep(_POLL_SECONDS)
+    raise PlatformNotReady(target=target)

@@ -1,0 +1,158 @@
+"""The folder of an embedded platform: what lies where, and the secrets made on first use."""
+
+from __future__ import annotations
+
+import secrets as random_source
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from general_level.catalogue import Catalogue, Modality
+from services.gateway import identity
+from services.gateway.storage.database import Database
+from services.gateway.storage.migrate import upgrade
+from services.kit.catalogues import open_catalogue
+from services.kit.clock import SystemClock
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Paths under one folder. ``catalogue_spec`` names the benchmark that it runs."""
+
+    folder: Path
+    catalogue_spec: str
+
+    @property
+    def database_url(self) -> str:
+        return f"sqlite:///{self.folder / 'gateway.db'}"
+
+    @property
+    def objects_url(self) -> str:
+        return f"file://{self.folder / 'objects'}"
+
+    @property
+    def secrets(self) -> Path:
+        return self.folder / "secrets"
+
+    @property
+    def identity(self) -> Path:
+        """The graders' age identity; opens the sealed keys."""
+        return self.secrets / "grader.age"
+
+    @property
+    def signing_key(self) -> Path:
+        """The graders' Ed25519 key; signs the scores."""
+        return self.secrets / "grader-signing.pem"
+
+    @property
+    def trusted_keys(self) -> Path:
+        return self.folder / "trusted-keys.txt"
+
+    @property
+    def recipient(self) -> Path:
+        """The public half of `identity`: what keys are sealed to."""
+        return self.folder / "recipient.txt"
+
+    @property
+    def sealed(self) -> Path:
+        return self.folder / "sealed"
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    def key_bundle(self, modality: Modality) -> Path:
+        """The sealed answers of one modality."""
+        return self.sealed / "keys" / f"{module_name(modality)}.keys"
+
+    def token_file(self, name: str) -> Path:
+        """Where the token of the ranker or of one modality's graders is kept."""
+        return self.secrets / f"{name}.token"
+
+    def catalogue(self) -> Catalogue:
+        return open_catalogue(self.catalogue_spec)
+
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities that have a sealed key bundle."""
+        return tuple(m for m in Modality if self.key_bundle(m).exists())
+
+    def prepare(self) -> None:
+        """Makes folders, keys and service tokens that are not there yet; keeps those that are."""
+        for folder in (self.folder, self.logs, self.folder / "objects"):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.secrets.mkdir(mode=0o700, exist_ok=True)
+        if not self.identity.exists():
+            self.recipient.write_text(_keygen("--out", str(self.identity)) + "\n")
+        if not self.signing_key.exists():
+            public = _keygen("--signing", "--out", str(self.signing_key))
+            self.trusted_keys.write_text(public + "\n")
+        database = Database(self.database_url)
+        upgrade(database)
+        for modality in Modality:
+            self._ensure_token(database, module_name(modality), "grader", modality.value)
+        self._ensure_token(database, "ranker", "ranker", "")
+        database.close()
+
+    def seal(self, benchmark: Path) -> None:
+        """Seals a benchmark in its own layout to this platform's graders, once."""
+        if self.sealed.exists():
+            return
+        run_module(
+            "services.grader",
+            "seal",
+            "--benchmark",
+            str(benchmark),
+            "--out",
+            str(self.sealed),
+            "--recipient",
+            self.recipient.read_text().strip(),
+            "--catalogue",
+            self.catalogue_spec,
+        )
+
+    def new_lab(self, name: str) -> str:
+        """Registers a lab (or finds it) and makes a token for it."""
+        database = Database(self.database_url)
+        with database.write() as connection:
+            now = SystemClock().now()
+            known = {token.lab_name for token in identity.list_tokens(connection)}
+            lab_id = (
+                identity.find_lab(connection, name)
+                if name in known
+                else identity.create_lab(connection, now, name)
+            )
+            token = identity.create_token(connection, now, "lab", lab_id=lab_id, label="demo")
+        database.close()
+        return token.reveal()
+
+    def _ensure_token(self, database: Database, name: str, kind: str, modality: str) -> None:
+        path = self.token_file(name)
+        if path.exists():
+            return
+        with database.write() as connection:
+            token = identity.create_token(
+                connection, SystemClock().now(), kind, modality=modality, label="embedded"
+            )
+        # Written aside and renamed: a half-written token is never read.
+        draft = path.with_suffix(f".{random_source.token_hex(4)}")
+        draft.touch(mode=0o600)
+        draft.write_text(token.reveal())
+        draft.rename(path)
+
+
+def module_name(modality: Modality) -> str:
+    """A modality as a name of files and images: ``three_d`` for ``3d``."""
+    return "three_d" if modality is Modality.THREE_D else modality.value
+
+
+def run_module(module: str, *arguments: str) -> str:
+    """Runs ``python -m module`` to its end and returns its standard output, stripped."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments], check=True, stdout=subprocess.PIPE, text=True
+    )
+    return done.stdout.strip()
+
+
+def _keygen(*arguments: str) -> str:
+    return run_module("services.grader", "keygen", *arguments).splitlines()[-1]

@@ -1,0 +1,114 @@
+"""Child processes of the embedded platform: started, watched, restarted, drained in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from services.kit.logging import get_logger
+
+#: A child that ends by itself is started again after this long, doubled each time up to the max.
+RESTART_SECONDS: Final = 0.5
+RESTART_SECONDS_MAX: Final = 30.0
+#: What a child gets between SIGTERM and SIGKILL.
+DRAIN_SECONDS: Final = 40.0
+_WATCH_SECONDS: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSpec:
+    """One child: ``python -m module arguments`` with these variables added to the environment."""
+
+    name: str
+    module: str
+    arguments: Sequence[str]
+    environ: Mapping[str, str]
+    #: Children of a lower wave are stopped first: graders and ranker, then the gateway.
+    stop_wave: int
+
+
+@dataclass(slots=True)
+class _Child:
+    spec: ProcessSpec
+    process: subprocess.Popen[bytes]
+    restarts: int = 0
+    restart_at: float = 0.0
+    started_at: float = field(default_factory=time.monotonic)
+
+
+class Supervisor:
+    """Runs the children until ``stop``. Their output goes to one log file each."""
+
+    def __init__(self, specs: Sequence[ProcessSpec], logs: Path) -> None:
+        self._logs = logs
+        self._stopping = threading.Event()
+        self._children = {spec.name: _Child(spec, self._start(spec)) for spec in specs}
+        self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
+        self._watcher.start()
+
+    def pids(self) -> dict[str, int]:
+        """Process ids by name."""
+        return {name: child.process.pid for name, child in self._children.items()}
+
+    def restarts(self) -> dict[str, int]:
+        """How often each child had to be started again."""
+        return {name: child.restarts for name, child in self._children.items()}
+
+    def stop(self) -> None:
+        """Drains wave by wave: SIGTERM, then SIGKILL for what does not end in time."""
+        self._stopping.set()
+        self._watcher.join()
+        for wave in sorted({child.spec.stop_wave for child in self._children.values()}):
+            children = [c for c in self._children.values() if c.spec.stop_wave == wave]
+            for child in children:
+                if child.process.poll() is None:
+                    child.process.send_signal(signal.SIGTERM)
+            deadline = time.monotonic() + DRAIN_SECONDS
+            for child in children:
+                try:
+                    child.process.wait(max(0.1, deadline - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    get_logger().warning("child killed after drain", child=child.spec.name)
+                    child.process.kill()
+                    child.process.wait()
+
+    def _start(self, spec: ProcessSpec) -> subprocess.Popen[bytes]:
+        with (self._logs / f"{spec.name}.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", spec.module, *spec.arguments],
+                env={**os.environ, **spec.environ},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C goes to us alone: we drain the children in order.
+                start_new_session=True,
+            )
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(_WATCH_SECONDS):
+            for child in self._children.values():
+                if child.process.poll() is not None:
+                    self._revive(child)
+
+    def _revive(self, child: _Child) -> None:
+        now = time.monotonic()
+        if child.restart_at == 0.0:
+            if now - child.started_at > RESTART_SECONDS_MAX:
+                child.restarts = 0
+            delay = min(RESTART_SECONDS_MAX, RESTART_SECONDS * 2**child.restarts)
+            child.restart_at = now + delay
+            get_logger().warning(
+                "child ended", child=child.spec.name, code=child.process.returncode, again_in=delay
+            )
+        elif now >= child.restart_at:
+            child.process = self._start(child.spec)
+            child.restarts += 1
+            child.restart_at, child.started_at = 0.0, now
