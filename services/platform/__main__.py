@@ -59,12 +59,17 @@ def init(folder: Path, catalogue: str) -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A benchmark in its own layout, sealed at the first start.",
 )
-def up(folder: Path, catalogue: str, port: int, benchmark: Path | None) -> None:
+@click.option(
+    "--allow-unmatched", is_flag=True, help="Seal what matches the catalogue and report the rest."
+)
+def up(
+    folder: Path, catalogue: str, port: int, benchmark: Path | None, allow_unmatched: bool
+) -> None:
     """Run gateway, ranker and one grader per modality until Ctrl-C, then drain."""
     home = Home(folder.resolve(), catalogue)
     home.prepare()
     if benchmark is not None:
-        home.seal(benchmark)
+        home.seal(benchmark, allow_unmatched=allow_unmatched)
     supervisor = start(home, ports_from(port))
     click.echo(f"gRPC for labs at 127.0.0.1:{port}; logs in {home.logs}. Ctrl-C drains.")
     wait_for_interrupt()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -86,7 +87,7 @@ def specs(home: Home, ports: Ports) -> list[ProcessSpec]:
                     "GRADER_GATEWAY": internal,
                     "GRADER_ID": f"grader-{name}",
                     "GRADER_TOKEN_FILE": str(home.token_file(name)),
-                    "GRADER_CATALOGUE": home.catalogue_spec,
+                    **_grader_catalogue(home.catalogue_spec),
                     "GRADER_KEYS": str(home.key_bundle(modality)),
                     "GRADER_IDENTITY": str(home.identity),
                     "GRADER_SIGNING_KEY": str(home.signing_key),
@@ -99,6 +100,10 @@ def specs(home: Home, ports: Ports) -> list[ProcessSpec]:
             )
         )
     return found
+
+
+def _grader_catalogue(spec: str) -> dict[str, str]:
+    return {"GRADER_CATALOGUE_FOLDER" if Path(spec).is_dir() else "GRADER_CATALOGUE": spec}
 
 
 def start(home: Home, ports: Ports) -> Supervisor:
@@ -116,7 +121,7 @@ def wait_serving(target: str, seconds: float = START_SECONDS_MAX) -> None:
     """Returns once the health service of ``target`` says SERVING."""
     deadline = time.monotonic() + seconds
     with grpc.insecure_channel(target) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
+        stub: Any = health_pb2_grpc.HealthStub(channel)
         while time.monotonic() < deadline:
             try:
                 answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=1.0)

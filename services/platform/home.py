@@ -9,11 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from general_level.catalogue import Catalogue, Modality
+from general_level.errors import GeneralLevelError
 from services.gateway import identity
 from services.gateway.storage.database import Database
 from services.gateway.storage.migrate import upgrade
 from services.kit.catalogues import open_catalogue
 from services.kit.clock import SystemClock
+
+
+class CommandFailed(GeneralLevelError):
+    """A command of the platform did not succeed."""
+
+    reason = "COMMAND_FAILED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +101,12 @@ class Home:
         self._ensure_token(database, "ranker", "ranker", "")
         database.close()
 
-    def seal(self, benchmark: Path) -> None:
-        """Seals a benchmark in its own layout to this platform's graders, once."""
+    def seal(self, benchmark: Path, *, allow_unmatched: bool = False) -> None:
+        """Seals a benchmark in its own layout to this platform's graders, once.
+
+        Sealing stops where something of the folder or of the catalogue has no match, unless
+        ``allow_unmatched``; what it prints says what.
+        """
         if self.sealed.exists():
             return
         run_module(
@@ -109,6 +120,7 @@ class Home:
             self.recipient.read_text().strip(),
             "--catalogue",
             self.catalogue_spec,
+            *(["--allow-unmatched"] if allow_unmatched else []),
         )
 
     def new_lab(self, name: str) -> str:
@@ -147,10 +159,22 @@ def module_name(modality: Modality) -> str:
 
 
 def run_module(module: str, *arguments: str) -> str:
-    """Runs ``python -m module`` to its end and returns its standard output, stripped."""
+    """Runs ``python -m module`` to its end and returns its standard output, stripped.
+
+    CommandFailed, with what it printed, if it ends with another code than 0.
+    """
     done = subprocess.run(
-        [sys.executable, "-m", module, *arguments], check=True, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", module, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
     )
+    if done.returncode != 0:
+        raise CommandFailed(
+            f"python -m {module} {arguments[0] if arguments else ''}:\n{done.stdout}{done.stderr}",
+            module=module,
+            code=done.returncode,
+        )
     return done.stdout.strip()
 
 
