@@ -1,0 +1,85 @@
+"""``python -m services.grader``: serve, tasks, and the operator's commands for keys."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from general_level import catalogue
+from general_level.catalogue.model import Catalogue, Modality, Task
+from services.grader import app, seal_command
+from services.grader.metrics.table import TEXT_METRICS
+from services.grader.pipeline import is_served
+from services.grader.settings import GraderSettings
+from services.kit.logging import configure_logging
+from services.kit.settings import SettingInvalid
+
+
+@click.group()
+def main() -> None:
+    """The grader of one modality."""
+
+
+@main.command()
+@click.option("--modality", type=click.Choice([member.value for member in Modality]))
+def serve(modality: str | None) -> None:
+    """Takes jobs from the gateway until it is told to stop (SIGTERM drains)."""
+    configure_logging("grader")
+    try:
+        settings = GraderSettings.from_env(
+            os.environ, Modality(modality) if modality is not None else None
+        )
+    except SettingInvalid as error:
+        raise click.ClickException(str(error)) from error
+    if not asyncio.run(app.serve(settings)):
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
+@click.option("--catalogue", "name", default="general-bench", show_default=True)
+@click.option("--catalogue-folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+def tasks(form: str, name: str, catalogue_folder: Path | None) -> None:
+    """Lists every task with its metric and what grades it."""
+    bench = catalogue.load(catalogue_folder, name=name)
+    rows = [task_row(bench, task) for task in bench.tasks.values()]
+    if form == "json":
+        click.echo(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        click.echo("  ".join(row[column] or "-" for column in ("task", "metric", "scorer")))
+
+
+def task_row(bench: Catalogue, task: Task) -> dict[str, str]:
+    """One task for the list; ``scorer`` is empty where this grader has none yet."""
+    metric = TEXT_METRICS.get(task.metric_id)
+    scorer = oracle = ""
+    if is_served(bench, task):
+        if metric is not None:
+            function = metric.function
+            scorer, oracle = f"{function.__module__}.{function.__qualname__}", metric.oracle
+        else:
+            scorer, oracle = "services.grader.ratings.mean_rating", "imported ratings"
+    return {
+        "task": task.id,
+        "modality": task.modality.value,
+        "paradigm": task.paradigm.value,
+        "metric": task.metric_id,
+        "answer_kind": task.answer_kind.value,
+        "scorer": scorer,
+        "oracle": oracle,
+        "weights": "",
+    }
+
+
+for _command in (seal_command.seal, seal_command.keygen, seal_command.open_commitment):
+    main.add_command(_command)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m services.grader")

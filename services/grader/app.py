@@ -1,0 +1,62 @@
+"""Wiring: the one place where a grader chooses its parts."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+
+from general_level import catalogue
+from services.grader.decode.box import DecodeBox, SubprocessBox
+from services.grader.gateway import Gateway
+from services.grader.pipeline import Boxes, Pipeline, served_metrics
+from services.grader.scorer_process import ScorerProcess
+from services.grader.settings import GraderSettings
+from services.grader.telemetry import Telemetry
+from services.grader.worker import Worker
+from services.kit.logging import get_logger
+from services.kit.telemetry import start_metrics_server
+
+
+def build(settings: GraderSettings, telemetry: Telemetry, rng: random.Random) -> Worker:
+    """A worker with real boxes, a real scorer and a real connection; needs a running loop."""
+    bench = catalogue.load(settings.catalogue_folder, name=settings.catalogue_name)
+    metric_ids = served_metrics(bench, settings.modality.value)
+
+    async def start_box() -> DecodeBox:
+        box = await SubprocessBox.start(settings.box_limits, settings.isolation)
+        telemetry.box_started(len(box.missing_steps))
+        if box.missing_steps:
+            get_logger().warning("box lacks walls", missing=box.missing_steps)
+        return box
+
+    pipeline = Pipeline(
+        bench,
+        Boxes(start_box, settings.boxes),
+        ScorerProcess(settings.scorer_config, telemetry.scorer_started),
+        telemetry,
+        settings.score_seconds,
+    )
+    gateway = Gateway(settings, metric_ids)
+    return Worker(settings, gateway, pipeline, metric_ids, telemetry, rng)
+
+
+async def serve(settings: GraderSettings) -> bool:
+    """Runs a grader until SIGTERM or SIGINT; False where it cannot grade."""
+    telemetry = Telemetry(settings.modality.value)
+    server = None
+    if settings.metrics_port is not None:
+        server, port = start_metrics_server(
+            telemetry.registry, settings.metrics_port, settings.metrics_host
+        )
+        get_logger().info("telemetry", port=port)
+    worker = build(settings, telemetry, random.SystemRandom())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, worker.drain)
+    try:
+        return await worker.run()
+    finally:
+        if server is not None:
+            server.shutdown()
+            server.server_close()

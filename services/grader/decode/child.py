@@ -1,0 +1,128 @@
+"""The process inside the decode box: decoders first, then hardening, then untrusted bytes."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib
+import io
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import numpy as np
+
+from general_level.catalogue.model import AnswerKind
+from services.grader.decode import frames, protocol
+from services.grader.decode.hardening import apply_all, standard_steps
+from services.grader.decode.protocol import Decoder, DecodeRequest
+from services.grader.outcomes import EXIT_OUT_OF_MEMORY
+
+_SKIP_BYTES: Final = 1024 * 1024
+
+
+@dataclass(slots=True)
+class _PipeMember:
+    """A member whose bytes come next on the pipe."""
+
+    path: str
+    size_bytes: int
+    source: BinaryIO
+    left: int
+
+    def read(self, size: int, /) -> bytes:
+        """Up to ``size`` of the bytes that are left; EOFError if the worker went away."""
+        want = min(size, self.left)
+        data = self.source.read(want)
+        if len(data) != want:
+            raise EOFError("the worker closed its pipe")
+        self.left -= want
+        return data
+
+    def skip(self) -> None:
+        """Passes over what was not read."""
+        while self.left:
+            self.read(_SKIP_BYTES)
+
+
+def _members(source: BinaryIO) -> Iterator[_PipeMember]:
+    while True:
+        head = frames.read(source, protocol.HEAD_LIMITS)
+        if not head:
+            return
+        size = int(head["size"][0])
+        member = _PipeMember(head["path"].tobytes().decode(), size, source, size)
+        yield member
+        member.skip()
+
+
+def _answer(decoders: Mapping[AnswerKind, Decoder], source: BinaryIO) -> frames.Arrays:
+    """Reads one request with all its members and answers it."""
+    request = protocol.decode_request(frames.read(source, protocol.HEAD_LIMITS))
+    members = _members(source)
+    decoder = decoders.get(request.kind)
+    if decoder is None:
+        answer = protocol.encode_answer(protocol.NO_DECODER)
+    else:
+        arrays, findings = decoder(request, members)
+        status = protocol.REFUSED if arrays is None else protocol.DECODED
+        answer = protocol.encode_answer(status, arrays, findings)
+    for _ in members:
+        pass
+    return answer
+
+
+def _write(sink: BinaryIO, arrays: frames.Arrays) -> None:
+    for part in frames.encode(arrays):
+        sink.write(part)
+    sink.flush()
+
+
+def _warm_up(decoders: Mapping[AnswerKind, Decoder], files: Mapping[AnswerKind, bytes]) -> None:
+    for kind, data in files.items():
+        member = _PipeMember("prediction.json", len(data), io.BytesIO(data), len(data))
+        decoders[kind](DecodeRequest(kind, {}), iter([member]))
+
+
+def main() -> None:
+    """Serves decode requests on standard input until it closes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--decoders", required=True, help="module that has DECODERS and WARM_UP")
+    parser.add_argument("--memory-bytes", type=int, required=True)
+    parser.add_argument("--cpu-seconds", type=int, required=True)
+    parser.add_argument("--open-files", type=int, required=True)
+    arguments = parser.parse_args()
+
+    module = importlib.import_module(arguments.decoders)
+    decoders: Mapping[AnswerKind, Decoder] = module.DECODERS
+    _warm_up(decoders, module.WARM_UP)
+    # Whatever a library prints must not get among the frames.
+    sink = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    source: BinaryIO = sys.stdin.buffer
+
+    steps = standard_steps(
+        Path.cwd(),
+        memory_bytes=arguments.memory_bytes,
+        cpu_seconds=arguments.cpu_seconds,
+        open_files=arguments.open_files,
+    )
+    _write(sink, {"skipped": np.array(apply_all(steps), dtype=np.uint8)})
+    while True:
+        try:
+            _write(sink, _answer(decoders, source))
+        except EOFError:
+            return
+        except MemoryError:
+            sys.exit(EXIT_OUT_OF_MEMORY)
+        except OSError as error:
+            if error.errno == errno.ENOMEM:
+                sys.exit(EXIT_OUT_OF_MEMORY)
+            raise
+
+
+if __name__ == "__main__":
+    main()

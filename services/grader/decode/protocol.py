@@ -1,0 +1,134 @@
+"""What the worker and its decode box say to each other over two pipes.
+
+    worker → box   request frame, then per member a member frame and exactly its bytes, then an
+                   end frame; again and again, until the worker closes the pipe
+    box → worker   one ready frame, then one answer frame for each request
+
+Only arrays come out of the box. A finding leaves it as three numbers: the digits of its code, its
+row, and the position of its member; the worker has the words for all three.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from general_level.catalogue.model import AnswerKind
+from general_level.submission.codes import RULES, Code, Severity
+from services.grader.decode import frames
+from services.grader.decode.frames import Arrays, FrameInvalid
+from services.grader.outcomes import MAX_FINDINGS
+
+#: Bytes of the request and member frames, which carry a few words each.
+HEAD_LIMITS: Final = frames.FrameLimits(arrays=4, payload_bytes=64 * 1024)
+
+DECODED: Final = 0
+REFUSED: Final = 1
+NO_DECODER: Final = 2
+
+_NO_ROW: Final = -1
+_CODE_PREFIX: Final = "GL"
+_CODES: Final = {int(code.removeprefix(_CODE_PREFIX)): code for code in Code}
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeRequest:
+    """How the members that follow are to be read."""
+
+    kind: AnswerKind
+    options: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class BoxFinding:
+    """A finding as numbers: code, row (None: not about one), position of its member."""
+
+    code: Code
+    row: int | None
+    member: int
+
+    @property
+    def warning(self) -> bool:
+        """True where it does not refuse the file."""
+        return RULES[self.code].severity is Severity.WARNING
+
+
+class MemberReader(Protocol):
+    """One member inside the box: its announced size, and its bytes in order."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    def read(self, size: int, /) -> bytes:
+        """Up to ``size`` of the bytes that are left, none at the member's end."""
+
+
+class Decoder(Protocol):
+    """Reads one answer kind: the members in directory order, prediction.json first.
+
+    Returns the arrays of the answers, or findings. Errors in the lab's file are findings, never
+    exceptions: an exception is a fault of the decoder and ends the box.
+    """
+
+    def __call__(
+        self, request: DecodeRequest, members: Iterator[MemberReader], /
+    ) -> tuple[dict[str, NDArray[Any]] | None, Sequence[BoxFinding]]: ...
+
+
+def encode_request(request: DecodeRequest) -> Arrays:
+    """The request frame's arrays."""
+    text = json.dumps({"kind": request.kind.value, "options": dict(request.options)})
+    return {"request": frames.from_bytes(text.encode())}
+
+
+def decode_request(arrays: Arrays) -> DecodeRequest:
+    """The request in a request frame; the worker wrote it, so it is taken at its word."""
+    fields = json.loads(arrays["request"].tobytes())
+    return DecodeRequest(AnswerKind(fields["kind"]), fields["options"])
+
+
+def encode_answer(
+    status: int,
+    arrays: Mapping[str, NDArray[Any]] | None = None,
+    findings: Sequence[BoxFinding] = (),
+) -> Arrays:
+    """The answer frame's arrays; findings over the limit are left out, errors are kept first."""
+    kept = sorted(findings, key=lambda finding: finding.warning)[:MAX_FINDINGS]
+    rows = [_NO_ROW if finding.row is None else finding.row for finding in kept]
+    return {
+        "status": np.array([status], dtype=np.uint8),
+        "finding.codes": np.array(
+            [int(finding.code.removeprefix(_CODE_PREFIX)) for finding in kept], dtype=np.uint16
+        ),
+        "finding.rows": np.array(rows, dtype=np.int64),
+        "finding.members": np.array([finding.member for finding in kept], dtype=np.int32),
+        **(arrays or {}),
+    }
+
+
+def decode_answer(arrays: Arrays, member_count: int) -> tuple[int, tuple[BoxFinding, ...]]:
+    """Status and findings of an answer frame; FrameInvalid unless each is one that exists."""
+    status = frames.array(arrays, "status", "u1")
+    codes = frames.array(arrays, "finding.codes", "<u2").tolist()
+    rows = frames.array(arrays, "finding.rows", "<i8").tolist()
+    members = frames.array(arrays, "finding.members", "<i4").tolist()
+    if len(status) != 1 or status[0] > NO_DECODER:
+        raise FrameInvalid("an unknown status")
+    if not len(codes) == len(rows) == len(members) <= MAX_FINDINGS:
+        raise FrameInvalid("findings of different or excessive length")
+    findings: list[BoxFinding] = []
+    for code, row, member in zip(codes, rows, members, strict=True):
+        if code not in _CODES or row < _NO_ROW or not 0 <= member < max(member_count, 1):
+            raise FrameInvalid("a finding that does not exist")
+        findings.append(BoxFinding(_CODES[code], None if row == _NO_ROW else row, member))
+    if status[0] == REFUSED and all(finding.warning for finding in findings):
+        raise FrameInvalid("a refusal without a reason")
+    return int(status[0]), tuple(findings)

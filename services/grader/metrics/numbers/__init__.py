@@ -1,0 +1,1 @@
+"""Metrics of numbers and series of numbers."""

@@ -1,0 +1,1 @@
+"""Metrics of text-like answers: labels, label sets, sentences, code, rankings."""

@@ -1,0 +1,259 @@
+"""One job from its bytes to its outcome: box, then scorer, with the digests taken on the way.
+
+The worker runs several jobs through one pipeline: while the scorer is at one, the next are read and
+decoded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from general_level.catalogue.limits import MAX_MEMBER_BYTES, MAX_MEMBERS, MAX_PATH_BYTES
+from general_level.catalogue.model import Catalogue, Grading, Task
+from general_level.submission.codes import Code
+from services.grader import golden
+from services.grader.decode.box import BoxRefusal, DecodeBox, Decoded, IncomingMember
+from services.grader.decode.columns import FORMS
+from services.grader.decode.protocol import BoxFinding, DecodeRequest
+from services.grader.outcomes import Fault, GraderFault, JobFinding, Refused, Scored
+from services.grader.scorer_process import ScorerProcess
+from services.grader.scoring import JobFacts
+from services.grader.telemetry import Telemetry
+
+#: One golden case may take this long; a real one takes milliseconds.
+SELF_TEST_SECONDS: Final = 60.0
+
+
+def served_metrics(catalogue: Catalogue, modality: str) -> tuple[str, ...]:
+    """The metrics that this code can compute for the tasks of a modality."""
+    used = {
+        task.metric_id
+        for task in catalogue.tasks.values()
+        if task.modality.value == modality and is_served(catalogue, task)
+    }
+    return tuple(metric for metric in catalogue.metrics if metric in used)
+
+
+def is_served(catalogue: Catalogue, task: Task) -> bool:
+    """Whether this code can grade a task: a scorer, a decoder for its answers, a golden case."""
+    metric = catalogue.metrics[task.metric_id]
+    return (
+        metric.grading is not Grading.PLANNED
+        and task.answer_kind in FORMS
+        and metric.id in golden.CASES
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the pipeline needs to know of a leased job."""
+
+    job_id: str
+    submission_id: str
+    task_id: str
+    catalogue_id: str
+    archive_sha256: str
+    ratings: bytes
+    attempt: int
+
+
+@dataclass(slots=True)
+class _Box:
+    """A box of one submission; jobs of the submission take turns in it."""
+
+    box: DecodeBox | None = None
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+
+
+class Boxes:
+    """The open boxes: one per submission, the least recently used closed over ``capacity``."""
+
+    def __init__(self, start: Callable[[], Awaitable[DecodeBox]], capacity: int) -> None:
+        self._start = start
+        self._capacity = capacity
+        self._slots: OrderedDict[str, _Box] = OrderedDict()
+
+    async def decode(
+        self, submission_id: str, request: DecodeRequest, members: AsyncIterator[IncomingMember]
+    ) -> Decoded | BoxRefusal:
+        """Decodes in the submission's box, which is started if there is none that lives."""
+        slot = self._slots.setdefault(submission_id, _Box())
+        self._slots.move_to_end(submission_id)
+        slot.users += 1
+        try:
+            await self._shrink()
+            async with slot.turn:
+                if slot.box is None or not slot.box.alive:
+                    await _close(slot)
+                    slot.box = await self._start()
+                return await slot.box.decode(request, members)
+        finally:
+            slot.users -= 1
+
+    async def _shrink(self) -> None:
+        idle = [key for key, slot in self._slots.items() if not slot.users]
+        for key in idle[: max(0, len(self._slots) - self._capacity)]:
+            await _close(self._slots.pop(key))
+
+    async def close_idle(self) -> None:
+        """Closes every box that no job uses now."""
+        for key in [key for key, slot in self._slots.items() if not slot.users]:
+            await _close(self._slots.pop(key))
+
+    async def close(self) -> None:
+        """Closes all boxes."""
+        while self._slots:
+            _, slot = self._slots.popitem()
+            await _close(slot)
+
+
+async def _close(slot: _Box) -> None:
+    box, slot.box = slot.box, None
+    if box is not None:
+        await box.close()
+
+
+class MembersRead:
+    """Passes members on to the box, checks their announced sizes, and keeps their digests.
+
+    ``digests`` maps each member's path to its SHA-256 in hex, in the order of arrival.
+    """
+
+    def __init__(self, source: AsyncIterator[IncomingMember]) -> None:
+        self._source = source
+        self.digests: dict[str, str] = {}
+
+    async def __aiter__(self) -> AsyncIterator[IncomingMember]:
+        async for member in self._source:
+            path_bytes = len(member.path.encode())
+            if (
+                not 0 < path_bytes <= MAX_PATH_BYTES
+                or not 0 <= member.size_bytes <= MAX_MEMBER_BYTES
+                or member.path in self.digests
+                or len(self.digests) >= MAX_MEMBERS
+            ):
+                raise GraderFault(Fault.INTERNAL, "reading-members")
+            yield IncomingMember(member.path, member.size_bytes, self._digesting(member))
+            if member.path not in self.digests:
+                raise GraderFault(Fault.INTERNAL, "reading-members")
+
+    async def _digesting(self, member: IncomingMember) -> AsyncIterator[bytes]:
+        digest = hashlib.sha256()
+        size = 0
+        async for chunk in member.chunks:
+            size += len(chunk)
+            if size > member.size_bytes:
+                break
+            digest.update(chunk)
+            yield chunk
+        if size != member.size_bytes:
+            raise GraderFault(Fault.INTERNAL, "reading-members")
+        self.digests[member.path] = digest.hexdigest()
+
+
+class Pipeline:
+    """Grades one job after another of one catalogue."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        boxes: Boxes,
+        scorer: ScorerProcess,
+        telemetry: Telemetry,
+        score_seconds: float,
+    ) -> None:
+        self._catalogue = catalogue
+        self._boxes = boxes
+        self._scorer = scorer
+        self._telemetry = telemetry
+        self._score_seconds = score_seconds
+
+    async def grade(self, job: Job, members: AsyncIterator[IncomingMember]) -> Scored | Refused:
+        """The job's outcome; GraderFault where it has none by a fault of ours."""
+        task = self._task(job)
+        request = DecodeRequest(task.answer_kind, task.options or {})
+        reading = MembersRead(members)
+        with self._telemetry.stage("decoding"):
+            decoded = await self._boxes.decode(job.submission_id, request, aiter(reading))
+        paths = [f"{task.archive_path}/{path}" for path in reading.digests]
+        findings = tuple(_finding(found, paths) for found in decoded.findings)
+        if isinstance(decoded, BoxRefusal):
+            return Refused(findings)
+        facts = JobFacts(
+            submission_id=job.submission_id,
+            task_id=job.task_id,
+            catalogue_id=job.catalogue_id,
+            archive_sha256=job.archive_sha256,
+            members=dict(zip(paths, reading.digests.values(), strict=True)),
+            ratings=job.ratings,
+        )
+        with self._telemetry.stage("scoring"):
+            score = await self._scorer.score(facts, decoded.arrays, self._score_seconds)
+        unknown = tuple(
+            JobFinding(Code.UNKNOWN_ID.value, paths[0], row, warning=True)
+            for row in score.unknown_rows
+        )
+        return Scored(
+            score.value,
+            score.standard_error,
+            score.item_count,
+            score.missing_count,
+            score.envelope,
+            findings + unknown,
+        )
+
+    def _task(self, job: Job) -> Task:
+        task = self._catalogue.tasks.get(job.task_id)
+        if task is None or job.catalogue_id != self._catalogue.id:
+            raise GraderFault(Fault.KEY_UNAVAILABLE, "reading-job")
+        if not is_served(self._catalogue, task):
+            raise GraderFault(Fault.INTERNAL, "reading-job")
+        return task
+
+    async def self_test(self, metric_ids: tuple[str, ...]) -> list[str]:
+        """Grades the golden case of each metric; the metrics whose known score did not come out.
+
+        Raises GraderFault where no box or no scorer can be started at all.
+        """
+        failed: list[str] = []
+        for case in golden.for_metrics(metric_ids):
+            request = DecodeRequest(case.kind, case.options)
+            decoded = await self._boxes.decode(
+                "self-test", request, _one_member(case.prediction_json)
+            )
+            try:
+                if isinstance(decoded, BoxRefusal):
+                    raise GraderFault(Fault.INTERNAL, "self-test")
+                await self._scorer.self_test(case.metric_id, decoded.arrays, SELF_TEST_SECONDS)
+            except GraderFault as fault:
+                if fault.stage == "starting-scorer":
+                    raise
+                failed.append(case.metric_id)
+        return failed
+
+    async def close_idle(self) -> None:
+        """Gives back what no job uses."""
+        await self._boxes.close_idle()
+
+    async def close(self) -> None:
+        """Ends all child processes."""
+        await self._boxes.close()
+        await self._scorer.close()
+
+
+async def _one_member(data: bytes) -> AsyncIterator[IncomingMember]:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield data
+
+    yield IncomingMember("prediction.json", len(data), chunks())
+
+
+def _finding(found: BoxFinding, paths: list[str]) -> JobFinding:
+    path = paths[found.member] if found.member < len(paths) else ""
+    return JobFinding(found.code.value, path, found.row, found.warning)

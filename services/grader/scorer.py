@@ -1,0 +1,107 @@
+"""The scorer: the process that holds the keys and signs.
+
+It imports neither gRPC nor a parser of labs' files, opens no socket, and is the only process of a
+grader that reads the key bundle, the identity and the signing key. The worker ends it when a job
+overruns, and starts another.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import BinaryIO
+
+import numpy as np
+
+from general_level import catalogue
+from general_level.catalogue.model import Metric
+from general_level.statements import GraderInfo
+from services.grader import golden, scorer_protocol
+from services.grader.decode import columns, frames
+from services.grader.decode.frames import Arrays, FrameInvalid
+from services.grader.decode.hardening import hide_from_other_processes
+from services.grader.keys import Identity, KeyBundle, KeyUnavailable
+from services.grader.outcomes import EXIT_OUT_OF_MEMORY, Fault
+from services.grader.scorer_protocol import ScorerConfig
+from services.grader.scoring import Scorer, ScoringFault, Stage, compute
+from services.grader.statements import SigningKey, sign_score
+from services.kit.clock import SystemClock
+
+
+def _start(config: ScorerConfig) -> tuple[Scorer, bytes]:
+    """The scorer and its public key; KeyUnavailable where a secret cannot be used."""
+    bench = catalogue.load(config.catalogue_folder, name=config.catalogue_name)
+    signing_key = SigningKey.from_file(config.signing_key)
+    keys = KeyBundle.open(config.bundle, Identity.from_file(config.identity))
+    if keys.catalogue_id != bench.id:
+        raise KeyUnavailable(what="bundle", why="other-catalogue")
+    grader = GraderInfo(config.image_digest, config.device, config.version)
+    scorer = Scorer(bench, keys, partial(sign_score, signing_key), grader, SystemClock())
+    return scorer, signing_key.public_key
+
+
+def _self_test(metrics: Mapping[str, Metric], arrays: Arrays) -> Arrays:
+    """Scores a golden case through the same code as a job; its key is built in, and no secret."""
+    case = golden.CASES[arrays["golden"].tobytes().decode()]
+    try:
+        answers = columns.unpack(case.kind, arrays)
+        metric = metrics[case.metric_id]
+        result, _ = compute(metric, case.options, case.key, answers, case.ratings)
+    except Exception:
+        return scorer_protocol.encode_fault(ScoringFault(Fault.INTERNAL, Stage.COMPUTING))
+    if not case.matches(result.value):
+        fault = ScoringFault(Fault.ILLEGAL_SCORE, Stage.CHECKING_VALUE)
+        return scorer_protocol.encode_fault(fault)
+    return {"fault": np.zeros(1, dtype=np.uint8)}
+
+
+def respond(scorer: Scorer, arrays: Arrays) -> Arrays:
+    """The result of one request, be it a job or a self-test."""
+    if "golden" in arrays:
+        return _self_test(scorer.metrics, arrays)
+    try:
+        facts = scorer_protocol.decode_job(arrays)
+        return scorer_protocol.encode_score(scorer.score(facts, arrays))
+    except ScoringFault as fault:
+        return scorer_protocol.encode_fault(fault)
+
+
+def _write(sink: BinaryIO, arrays: Arrays) -> None:
+    for part in frames.encode(arrays):
+        sink.write(part)
+    sink.flush()
+
+
+def main(answer: Callable[[Scorer, Arrays], Arrays] = respond) -> None:
+    """Serves one worker on standard input until it closes."""
+    sink = os.fdopen(os.dup(1), "wb")
+    # Whatever a library prints must neither get among the frames nor anywhere else.
+    os.dup2(2, 1)
+    source = sys.stdin.buffer
+    hide_from_other_processes()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        config = scorer_protocol.decode_config(frames.read(source, frames.SMALL))
+        resource.setrlimit(resource.RLIMIT_AS, (config.memory_bytes, config.memory_bytes))
+        try:
+            scorer, public_key = _start(config)
+        except KeyUnavailable as error:
+            what, why = error.metadata.get("what", ""), error.metadata.get("why", "")
+            _write(sink, scorer_protocol.encode_unready(what, why))
+            return
+        _write(sink, scorer_protocol.encode_ready(public_key))
+        while True:
+            _write(sink, answer(scorer, frames.read(source, scorer_protocol.JOB_LIMITS)))
+    except EOFError:
+        return
+    except MemoryError:
+        sys.exit(EXIT_OUT_OF_MEMORY)
+    except FrameInvalid:
+        sys.exit("the worker sent no frame")
+
+
+if __name__ == "__main__":
+    main()
