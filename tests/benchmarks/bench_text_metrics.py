@@ -16,8 +16,12 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 
+import jiwer
 import numpy as np
+from nltk.tokenize import NLTKWordTokenizer
+from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 from numpy.typing import NDArray
+from rouge_score.rouge_scorer import RougeScorer
 
 from services.grader.metrics.table import TEXT_METRICS
 
@@ -72,9 +76,6 @@ def ours(metric: str, pairs: Pairs) -> NDArray[np.float64]:
 
 def bleu_published(pairs: Pairs) -> list[float]:
     """Four smoothed sentence BLEUs per pair on Treebank tokens, the first one kept."""
-    from nltk.tokenize import NLTKWordTokenizer
-    from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
-
     tokenize = NLTKWordTokenizer().tokenize
     smoothing = SmoothingFunction().method4
     scores = []
@@ -90,9 +91,6 @@ def bleu_published(pairs: Pairs) -> list[float]:
 
 def bleu_plain(pairs: Pairs) -> list[float]:
     """One BLEU-1 per pair on Treebank tokens."""
-    from nltk.tokenize import NLTKWordTokenizer
-    from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
-
     tokenize = NLTKWordTokenizer().tokenize
     smoothing = SmoothingFunction().method4
     return [
@@ -117,8 +115,6 @@ def rouge_plain(pairs: Pairs) -> list[float]:
 
 
 def _rouge(pairs: Pairs, kinds: Sequence[str]) -> list[float]:
-    from rouge_score.rouge_scorer import RougeScorer
-
     scorer = RougeScorer(kinds, use_stemmer=True)
     return [
         100 * scorer.score(reference, prediction)["rougeL"].fmeasure
@@ -128,8 +124,6 @@ def _rouge(pairs: Pairs, kinds: Sequence[str]) -> list[float]:
 
 def wer_plain(pairs: Pairs) -> list[float]:
     """jiwer.wer, pair by pair, as a mean over files needs it."""
-    import jiwer
-
     return [
         100 * float(jiwer.wer(reference, prediction))
         for prediction, reference in zip(*pairs, strict=True)

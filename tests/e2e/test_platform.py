@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import threading
 import urllib.request
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from general_level.catalogue import Task, load
 from general_level.client import ModelMetadata
-from general_level.client.models import SubmissionState
+from general_level.client.models import SubmissionState, TransferProgress
 from general_level.receipts import verify_receipt
 from general_level.trusted_keys import read_trusted_keys
 from services.platform.app import wait_serving
@@ -115,13 +116,16 @@ def test_a_gateway_killed_mid_upload_and_mid_grading_goes_on(
     monkeypatch.setenv("GATEWAY_LEASE_SECONDS", "3")
     board = "C-audio-comprehension"
     tasks = _board_tasks(board)
-    items = 400
+    items = 5_000
     with running_platform(tmp_path, tasks, items) as platform, platform.new_lab() as client:
-        archive = write_archive(tmp_path, "Model", board, tasks, items)
+        archive = write_archive(
+            tmp_path, "Model", board, tasks, items, compression=zipfile.ZIP_STORED
+        )
+        assert archive.stat().st_size > 5 * 2**20  # several messages, so that one is in the middle
         killed = threading.Event()
 
-        def kill_once(sent: int, total: int) -> None:
-            if sent > total // 3 and not killed.is_set():
+        def kill_once(progress: TransferProgress) -> None:
+            if progress.done_bytes > progress.total_bytes // 3 and not killed.is_set():
                 killed.set()
                 platform.kill("gateway")
 

@@ -15,7 +15,32 @@ from typing import Any, Final
 
 from general_level.catalogue import AnswerKind, Catalogue, Grading, Task
 
-_WORDS: Final = ["river", "stone", "window", "garden", "signal", "copper", "morning", "table", "engine", "paper", "forest", "silver", "bridge", "letter", "market", "cloud", "winter", "circle", "motor", "lantern", "valley", "needle", "harbour", "pencil"]
+_WORDS: Final = [
+    "river",
+    "stone",
+    "window",
+    "garden",
+    "signal",
+    "copper",
+    "morning",
+    "table",
+    "engine",
+    "paper",
+    "forest",
+    "silver",
+    "bridge",
+    "letter",
+    "market",
+    "cloud",
+    "winter",
+    "circle",
+    "motor",
+    "lantern",
+    "valley",
+    "needle",
+    "harbour",
+    "pencil",
+]
 
 Answer = Any
 
@@ -86,6 +111,7 @@ def write_archive(
     seed: int = 0,
     correct: float = 0.5,
     prediction_seed: int = 1,
+    compression: int = zipfile.ZIP_DEFLATED,
 ) -> Path:
     """An archive in which about ``correct`` of the answers are right, the others of the same kind.
 
@@ -93,7 +119,7 @@ def write_archive(
     """
     random_ = random.Random(prediction_seed)
     path = folder / f"{model_name}-{board_id}.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(path, "w", compression) as archive:
         for task in tasks:
             answers = answers_of(task, items, seed)
             rows = [

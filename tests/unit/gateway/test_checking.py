@@ -1,0 +1,273 @@
+"""A report becomes the next state, the task rows and the jobs, in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import multiprocessing
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+from sqlalchemy import select
+
+from general_level.catalogue import load
+from general_level.submission.check import CheckReport
+from services.gateway import agreement, checking, findings, identity, quotas, submissions
+from services.gateway.checking import Checker, CheckRequest, apply_report, check_stored
+from services.gateway.signals import Signals
+from services.gateway.states import Outcome, State
+from services.gateway.storage.tables import jobs, task_results, upload_parts
+from services.kit.clock import ManualClock
+from services.kit.objects import Objects, Part
+from tests.support.gateway import (
+    BOARD,
+    START,
+    TASK,
+    Archive,
+    archive,
+    create_request,
+    eventually,
+    of_members,
+    open_database,
+)
+
+FOLDER = load().tasks[TASK].archive_path
+
+
+def stored(tmp_path, what: Archive, ids: str = "", part_bytes: int = 100) -> CheckRequest:
+    """The archive in parts, as an upload leaves it."""
+    url = f"file://{tmp_path / 'objects'}"
+    objects = Objects(url)
+    parts = []
+    for start in range(0, len(what.data), part_bytes):
+        piece = what.data[start : start + part_bytes]
+        objects.put(f"p{start}", piece)
+        parts.append(Part(start, len(piece), f"p{start}"))
+    return CheckRequest(url, tuple(parts), what.name, "general-bench", ids)
+
+
+def report_of(request: CheckRequest) -> CheckReport:
+    return msgspec.json.decode(check_stored(request), type=CheckReport)
+
+
+def test_a_good_archive_is_checked_over_its_parts(tmp_path):
+    report = report_of(stored(tmp_path, archive()))
+    assert report.ok
+    assert list(report.tasks) == [TASK]
+    assert report.board_id == BOARD
+
+
+def test_the_known_ids_decide_what_is_missing_and_what_unknown(tmp_path):
+    ids = tmp_path / "ids.json"
+    ids.write_text(json.dumps({TASK: ["1", "2", "9"]}))
+    report = report_of(stored(tmp_path, archive(), str(ids)))
+    task = report.tasks[TASK]
+    assert task.missing_ids == ("9",)
+    assert task.unknown_id_count == 1
+
+
+def test_all_findings_come_at_once(tmp_path):
+    broken = of_members(
+        {
+            f"{FOLDER}/prediction.json": [{"id": 1, "prediction": "x"}, {"id": 1}, "row"],
+            "nlp/No Such Task/prediction.json": [],
+        }
+    )
+    report = report_of(stored(tmp_path, broken))
+    assert not report.ok
+    assert len(report.counts) >= 3
+
+
+@pytest.fixture
+def database(tmp_path):
+    with open_database(tmp_path) as database:
+        yield database
+
+
+@pytest.fixture
+def connection(database):
+    with database.write() as connection:
+        yield connection
+
+
+def create(connection, board=BOARD):
+    lab_id = identity.create_lab(connection, START, "Example Lab")
+    agreement.accept(connection, START, lab_id, agreement.VERSION)
+    submission_id = submissions.create(
+        connection, START, lab_id, create_request(archive(board)), catalogue_id="c",
+        agreement_version=agreement.VERSION, new_submission_id=lambda: "sub_1",
+    )  # fmt: skip
+    for state in (State.UPLOADING, State.CHECKING):
+        submissions.move(connection, START, submission_id, state)
+    return submission_id
+
+
+def apply(connection, submission_id, report):
+    return apply_report(connection, START, submission_id, report, load())
+
+
+def outcomes(connection):
+    return {row.task_id: row.outcome for row in connection.execute(select(task_results))}
+
+
+def test_a_good_report_queues_one_job_for_each_task_that_a_grader_scores(tmp_path, connection):
+    board = "D-A-C-7"  # one rated and one automatic task
+    submission_id = create(connection, board)
+    woken = apply(connection, submission_id, report_of(stored(tmp_path, archive(board))))
+    assert woken == {"audio"}
+    row = submissions.read(connection, submission_id)
+    assert (row.state, row.tasks_total) == (State.QUEUED, 1)
+    assert outcomes(connection) == {
+        "audio-c-018": Outcome.AWAITING_RATINGS,
+        "audio-c-019": Outcome.PENDING,
+    }
+    (job,) = connection.execute(select(jobs)).all()
+    assert (job.task_id, job.state) == ("audio-c-019", "ready")
+    result = connection.execute(
+        select(task_results).where(task_results.c.task_id == "audio-c-019")
+    ).one()
+    (member,) = json.loads(result.members)
+    assert member["path"].endswith("/prediction.json")
+    assert result.prediction_bytes == member["size_bytes"] > 0
+
+
+def test_a_task_that_is_absent_is_unsupported_and_one_without_a_scorer_is_unscored(
+    tmp_path, connection
+):
+    board = "D-I-C-3"  # labels, and masks that have no scorer yet
+    submission_id = create(connection, board)
+    apply(connection, submission_id, report_of(stored(tmp_path, archive(board))))
+    assert outcomes(connection) == {
+        "image-c-005": Outcome.PENDING,
+        "image-c-006": Outcome.UNSUPPORTED,
+    }
+
+
+def test_without_any_job_the_submission_goes_on_to_ranking(tmp_path, connection):
+    """Only rated answers: no job's end will ever take it on, so the check does."""
+    board = "D-A-C-7"
+    rated = load().tasks["audio-c-018"].archive_path
+    only = of_members({f"{rated}/prediction.json": [{"id": "1", "prediction": "x"}]}, board)
+    submission_id = create(connection, board)
+    assert apply(connection, submission_id, report_of(stored(tmp_path, only))) == set()
+    assert submissions.read(connection, submission_id).state == State.RANKING
+
+
+def test_findings_reject_and_give_the_quota_back(tmp_path, connection):
+    submission_id = create(connection)
+    broken = of_members({f"{FOLDER}/prediction.json": b"no json"})
+    report = report_of(stored(tmp_path, broken))
+    assert apply(connection, submission_id, report) == set()
+    row = submissions.read(connection, submission_id)
+    assert (row.state, row.finding_count) == (State.REJECTED, report.finding_count)
+    assert findings.load(row.findings) == report.findings
+    assert quotas.status(connection, submission_id) == quotas.REFUND
+    assert outcomes(connection) == {}
+
+
+def test_warnings_are_kept_and_refuse_nothing(tmp_path, connection):
+    submission_id = create(connection)
+    rows = [{"id": "1", "prediction": "x"}]
+    nested = of_members({f"Enclosing/{FOLDER}/prediction.json": rows})
+    apply(connection, submission_id, report_of(stored(tmp_path, nested)))
+    row = submissions.read(connection, submission_id)
+    assert row.state == State.QUEUED
+    assert [finding.warning for finding in findings.load(row.findings)] == [True]
+
+
+@pytest.mark.parametrize("state", [State.CANCELLED, State.FAILED])
+def test_a_report_that_comes_late_changes_nothing(tmp_path, connection, state):
+    submission_id = create(connection)
+    submissions.move(connection, START, submission_id, state)
+    assert apply(connection, submission_id, report_of(stored(tmp_path, archive()))) == set()
+    assert submissions.read(connection, submission_id).state == state
+    assert connection.execute(select(jobs)).all() == []
+
+
+def test_a_report_that_comes_twice_makes_its_jobs_once(tmp_path, connection):
+    submission_id = create(connection)
+    report = report_of(stored(tmp_path, archive()))
+    apply(connection, submission_id, report)
+    assert apply(connection, submission_id, report) == set()
+    assert len(connection.execute(select(jobs)).all()) == 1
+
+
+def checker_over(tmp_path, database, signals) -> Checker:
+    return Checker(
+        database=database,
+        objects=Objects(f"file://{tmp_path / 'objects'}"),
+        signals=signals,
+        clock=ManualClock(START),
+        catalogue=load(),
+        catalogue_spec="general-bench",
+        ids_path=None,
+    )
+
+
+def upload(database, request: CheckRequest, submission_id: str, *, first: int = 0) -> None:
+    with database.write() as connection:
+        for part in request.parts[first:]:
+            connection.execute(
+                upload_parts.insert().values(
+                    submission_id=submission_id, offset=part.offset, size=part.size,
+                    object_key=part.key,
+                )
+            )  # fmt: skip
+
+
+def state(database, submission_id):
+    with database.read() as connection:
+        return submissions.read(connection, submission_id).state
+
+
+async def test_a_store_that_is_away_costs_no_submission(tmp_path, database):
+    """The archive rests and is checked when its objects are there again."""
+    with database.write() as connection:
+        submission_id = create(connection)
+    request = stored(tmp_path, archive())
+    upload(database, request, submission_id)
+    (tmp_path / "objects").rename(tmp_path / "away")
+    checker = checker_over(tmp_path, database, Signals())
+    for _ in range(checking.ATTEMPTS_MAX + 1):
+        # A store that is away is a fault, and the archive rests: none is checked.
+        await checker._check_next()
+    assert state(database, submission_id) == State.CHECKING
+    (tmp_path / "objects").rmdir()
+    (tmp_path / "away").rename(tmp_path / "objects")
+
+    async def checked() -> bool:
+        await checker._check_next()
+        return state(database, submission_id) == State.QUEUED
+
+    await eventually(checked, 60)
+    checker.close()
+
+
+async def test_closing_ends_a_child_that_hangs(tmp_path, database):
+    with database.write() as connection:
+        submission_id = create(connection)
+    request = stored(tmp_path, archive())
+    upload(database, request, submission_id)
+    # A pipe whose writer says nothing is read for ever.
+    pipe = tmp_path / "objects" / request.parts[0].key
+    pipe.unlink()
+    os.mkfifo(pipe)
+    checker = checker_over(tmp_path, database, Signals())
+    work = asyncio.create_task(checker._check_next())
+    writer = await eventually(lambda: writing_end(pipe), 60, "a child that reads")
+    (child,) = multiprocessing.active_children()
+    checker.close()
+    await eventually(lambda: not child.is_alive(), what="the child's end")
+    os.close(writer)
+    await work
+    assert state(database, submission_id) == State.CHECKING
+
+
+def writing_end(pipe: Path) -> int | None:
+    """The pipe opened for writing, once somebody reads it."""
+    try:
+        return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None

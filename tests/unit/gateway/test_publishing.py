@@ -1,0 +1,149 @@
+"""Publications go forward only, keep what changed, and publish what is complete."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from general_level.errors import DigestMismatch, IllegalTransition, InvalidRequest, UnknownBoard
+from general_level.v1 import ranking_pb2
+from general_level.wire import to_timestamp
+from services.gateway import publishing
+from services.gateway.states import State
+from services.gateway.storage.tables import standings
+from tests.support.queue_world import CATALOGUE, QueueWorld, tasks_of
+from tests.support.snapshots import ROW, snapshot
+
+IMAGE = tasks_of("image")
+
+
+@pytest.fixture
+def world(tmp_path):
+    world = QueueWorld(tmp_path)
+    yield world
+    world.close()
+
+
+def publish(world, position, *boards, refused=()):
+    request = ranking_pb2.PublishStandingsRequest(
+        ledger_position=position,
+        compute_time=to_timestamp(world.now),
+        boards=boards,
+        refused_submission_ids=refused,
+    )
+    with world.database.write() as connection:
+        return publishing.publish(connection, world.now, request, CATALOGUE.boards)
+
+
+def current(world, board_id="A-full"):
+    with world.database.read() as connection:
+        return publishing.current(connection, board_id)
+
+
+def graded(world):
+    """A submission in RANKING; its completion is the newest entry of the ledger."""
+    submission = world.add_submission(world.add_lab(), IMAGE[:1])
+    (leased,) = world.lease()
+    world.complete(leased)
+    return submission
+
+
+class TestPublish:
+    def test_what_is_complete_at_the_position_is_published(self, world):
+        early, late = graded(world), graded(world)
+        assert world.submission(early).ledger_position == 2
+
+        done = publish(world, 3, snapshot())
+
+        assert done.published_ids == (early,)
+        assert world.submission(early).state == State.PUBLISHED
+        assert world.submission(late).state == State.RANKING
+        assert world.quota(early) == "commit"
+        assert publish(world, 4).published_ids == (late,)
+
+    def test_a_refused_statement_fails_the_submission_and_costs_nothing(self, world):
+        good, bad = graded(world), graded(world)
+
+        done = publish(world, 4, refused=[bad, "sub-unknown"])
+
+        assert (done.published_ids, done.failed_ids) == ((good,), (bad,))
+        assert world.submission(bad).failure_reason == "statement-refused"
+        assert world.quota(bad) == "refund"
+
+    def test_an_older_position_is_refused_and_told_the_newest(self, world):
+        graded(world)
+        publish(world, 2, snapshot(position=2))
+        with pytest.raises(IllegalTransition) as refused:
+            publish(world, 1, snapshot(position=1))
+        assert refused.value.metadata["published_position"] == "2"
+        assert publishing.to_standings(current(world)).ledger_position == 2
+
+    def test_the_same_position_may_be_published_again(self, world):
+        graded(world)
+        publish(world, 2, snapshot(position=2))
+        again = publish(world, 2, snapshot(position=2, convention="other"))
+        assert again.board_ids == ("A-full",)
+
+    def test_only_changed_snapshots_are_stored(self, world):
+        graded(world)
+        publish(world, 1, snapshot(), snapshot("A-quick"))
+        done = publish(world, 2, snapshot(), snapshot("A-quick", position=2))
+        assert done.board_ids == ("A-quick",)
+        with world.database.read() as connection:
+            assert connection.scalar(select(func.count()).select_from(standings)) == 3
+
+    @pytest.mark.parametrize(
+        ("board", "error"),
+        [
+            (snapshot("E-nothing"), UnknownBoard),
+            (ranking_pb2.BoardSnapshot(board_id="A-full", snapshot=b"{}"), DigestMismatch),
+            (snapshot(format="general-level/standings/v9"), InvalidRequest),
+            (snapshot(rows=[{}]), InvalidRequest),
+            (snapshot(rows=[{**ROW, "published_at": "noon"}]), InvalidRequest),
+        ],
+    )
+    def test_a_snapshot_that_nobody_could_read_publishes_nothing(self, world, board, error):
+        submission = graded(world)
+        with pytest.raises(error):
+            publish(world, 2, snapshot(), board)
+        assert world.submission(submission).state == State.RANKING
+        assert current(world) is None
+
+    def test_a_position_beyond_the_ledger_is_refused(self, world):
+        with pytest.raises(InvalidRequest):
+            publish(world, 1)
+
+
+class TestCurrent:
+    def test_none_before_the_first(self, world):
+        assert current(world) is None
+        with world.database.read() as connection:
+            assert publishing.current_publication(connection, "A-full") == 0
+
+    def test_the_newest_as_a_message(self, world):
+        graded(world)
+        publish(world, 1, snapshot(rows=[]))
+        world.clock.advance(timedelta(seconds=1))
+        newest = snapshot(position=2)
+        publish(world, 2, newest)
+
+        stored = current(world)
+        message = publishing.to_standings(stored)
+
+        assert stored.publish_time == world.now
+        assert (message.snapshot_sha256, message.ledger_position) == (newest.sha256, 2)
+        (row,) = message.standings
+        assert (row.rank, row.level, row.scores.s3) == (1, 3, 5.0)
+        assert not row.scores.HasField("s4")
+        assert (row.interval.low, row.interval.high) == (4.0, 6.0)
+        assert row.modalities[0].scores.s2 == 10.0
+        assert not row.modalities[0].scores.HasField("s4")
+        assert row.indistinguishable_from_previous
+
+    def test_no_interval_where_there_is_none(self, world):
+        graded(world)
+        publish(world, 1, snapshot(rows=[{**ROW, "intervals": {}}]))
+        (row,) = publishing.to_standings(current(world)).standings
+        assert not row.HasField("interval")

@@ -1,0 +1,123 @@
+"""Ratings make a job for a rated task, and only for one that can take them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from general_level import errors
+from general_level.catalogue import load
+from services.gateway import agreement, identity, ratings, submissions
+from services.gateway.states import Outcome, State
+from services.gateway.storage.tables import jobs, task_results
+from tests.support.gateway import START, archive, create_request, open_database
+
+BOARD, RATED, AUTOMATIC = "D-A-C-7", "audio-c-018", "audio-c-019"
+GOOD = json.dumps({"ratings": [{"id": "1", "ratings": [4, 5]}]}).encode()
+
+
+@pytest.fixture
+def connection(tmp_path):
+    with open_database(tmp_path) as database, database.write() as connection:
+        yield connection
+
+
+@pytest.fixture
+def submission_id(connection):
+    lab_id = identity.create_lab(connection, START, "Example Lab")
+    agreement.accept(connection, START, lab_id, agreement.VERSION)
+    made = submissions.create(
+        connection, START, lab_id, create_request(archive(BOARD)), catalogue_id="c",
+        agreement_version=agreement.VERSION, new_submission_id=lambda: "sub_1",
+    )  # fmt: skip
+    for state in (State.UPLOADING, State.CHECKING, State.QUEUED):
+        submissions.move(connection, START, made, state)
+    for task_id, outcome in ((RATED, Outcome.AWAITING_RATINGS), (AUTOMATIC, Outcome.PENDING)):
+        connection.execute(
+            insert(task_results).values(
+                submission_id=made, task_id=task_id, metric_id="m", outcome=outcome,
+                prediction_bytes=0, item_count=0, missing_count=0, attempt_count=0,
+            )
+        )  # fmt: skip
+    return made
+
+
+def take(connection, submission_id, task_id=RATED, data=GOOD):
+    return ratings.import_ratings(connection, START, load(), submission_id, task_id, data)
+
+
+def outcome(connection, submission_id):
+    row = connection.execute(
+        select(task_results).where(
+            task_results.c.submission_id == submission_id, task_results.c.task_id == RATED
+        )
+    ).one()
+    return row.outcome
+
+
+def test_ratings_make_one_job_and_the_task_pending(connection, submission_id):
+    before = submissions.read(connection, submission_id).revision
+    assert take(connection, submission_id) == "audio"
+    (job,) = connection.execute(select(jobs)).all()
+    assert (job.task_id, job.state, job.modality) == (RATED, "ready", "audio")
+    assert outcome(connection, submission_id) == Outcome.PENDING
+    assert submissions.read(connection, submission_id).revision > before
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{", b"[]", b"{}", b'{"ratings": {}}', b"\xff", b"[" * 100_000],
+    ids=lambda data: repr(data[:16]),
+)
+def test_what_is_no_list_of_ratings_is_refused(connection, submission_id, data):
+    with pytest.raises(errors.InvalidRequest):
+        take(connection, submission_id, data=data)
+    assert connection.execute(select(jobs)).all() == []
+
+
+def test_a_task_that_is_not_rated_takes_none(connection, submission_id):
+    with pytest.raises(errors.InvalidRequest, match="not rated"):
+        take(connection, submission_id, AUTOMATIC)
+
+
+def test_an_unknown_submission_or_task_is_not_found(connection, submission_id):
+    with pytest.raises(errors.NotFound):
+        take(connection, "sub_none")
+    with pytest.raises(errors.NotFound):
+        take(connection, submission_id, "audio-c-020")
+
+
+def test_ratings_come_once_until_they_are_graded(connection, submission_id):
+    take(connection, submission_id)
+    with pytest.raises(errors.IllegalTransition):
+        take(connection, submission_id)
+
+
+@pytest.mark.parametrize("graded", [Outcome.SCORED, Outcome.DEAD_LETTER])
+def test_graded_or_failed_ratings_may_be_replaced(connection, submission_id, graded):
+    take(connection, submission_id)
+    connection.execute(update(jobs).values(state="done", sequence=jobs.c.sequence - 1))
+    connection.execute(update(task_results).values(outcome=graded))
+    take(connection, submission_id)
+    assert len(connection.execute(select(jobs)).all()) == 2
+
+
+def test_a_published_submission_still_takes_ratings(connection, submission_id):
+    for state in (State.GRADING, State.RANKING, State.PUBLISHED):
+        submissions.move(connection, START, submission_id, state)
+    take(connection, submission_id)
+    assert submissions.read(connection, submission_id).state == State.PUBLISHED
+
+
+@pytest.mark.parametrize("ended", [State.FAILED, State.CANCELLED, State.REJECTED])
+def test_an_ended_one_takes_none(connection, submission_id, ended):
+    submissions.move(connection, START, submission_id, ended)
+    with pytest.raises(errors.IllegalTransition):
+        take(connection, submission_id)
+
+
+def test_a_file_of_ratings_has_a_size_limit(connection, submission_id):
+    with pytest.raises(errors.InvalidRequest, match="at most"):
+        take(connection, submission_id, data=b" " * (ratings.RATINGS_BYTES_MAX + 1))

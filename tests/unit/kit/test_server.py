@@ -1,0 +1,281 @@
+"""A server answers health and reflection, speaks TLS, bounds messages and hides what went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import io
+import ipaddress
+import json
+
+import grpc
+import pytest
+import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from general_level import errors
+from general_level.v1 import catalogue_pb2, catalogue_pb2_grpc
+from general_level.wire import from_rpc_error
+from services.kit.logging import configure_logging
+from services.kit.server import MESSAGE_BYTES_MAX, Server, TlsFiles
+
+NAME = "general_level.v1.CatalogueService"
+SECRET = "canary-b7e0"  # noqa: S105
+
+
+class Troubled(catalogue_pb2_grpc.CatalogueServiceServicer):
+    """A service whose calls fail in the ways that calls fail."""
+
+    async def ListBoards(self, request, context):
+        raise KeyError(SECRET)
+
+    async def GetCatalogue(self, request, context):
+        raise errors.QuotaExceeded(
+            "Wait.", next_slot_time="2026-01-05T09:00:00Z", text="ω" * 100_000, many="x" * 100_000
+        )
+
+    async def ListKeyCommitments(self, request, context):
+        return catalogue_pb2.ListKeyCommitmentsResponse(
+            commitments=[catalogue_pb2.KeyCommitment(commitment="x" * (MESSAGE_BYTES_MAX + 1))]
+        )
+
+    async def DownloadInputs(self, request, context):
+        yield catalogue_pb2.DownloadInputsResponse(data=b"first")
+        if request.board_id == "known":
+            raise errors.NotFound("Gone.", board_id="known")
+        raise RuntimeError(SECRET)
+
+
+@pytest.fixture
+def log():
+    out = io.StringIO()
+    configure_logging("test", stream=out)
+    yield out
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+@pytest.fixture
+async def server(log):
+    server = Server([NAME])
+    catalogue_pb2_grpc.add_CatalogueServiceServicer_to_server(Troubled(), server.grpc)
+    server.bind("127.0.0.1:0")
+    await server.start()
+    yield server
+    await server.stop(0)
+
+
+@pytest.fixture
+async def channel(server):
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        yield channel
+
+
+@pytest.fixture
+def stub(channel):
+    return catalogue_pb2_grpc.CatalogueServiceStub(channel)
+
+
+async def test_health_is_told_for_the_server_and_each_service(server, channel):
+    health = health_pb2_grpc.HealthStub(channel)
+    for name in ("", NAME):
+        answer = await health.Check(health_pb2.HealthCheckRequest(service=name))
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    await server.set_serving(False)
+    for name in ("", NAME):
+        answer = await health.Check(health_pb2.HealthCheckRequest(service=name))
+        assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def test_health_does_not_know_other_services(channel):
+    health = health_pb2_grpc.HealthStub(channel)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await health.Check(health_pb2.HealthCheckRequest(service="none"))
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_reflection_lists_the_services(channel):
+    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    call = stub.ServerReflectionInfo(
+        iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+    )
+    async for answer in call:
+        names = {service.name for service in answer.list_services_response.service}
+    assert names == {
+        NAME,
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection",
+    }
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_an_unforeseen_error_is_internal_without_a_word_of_it(stub, log, streaming):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        if streaming:
+            async for _ in stub.DownloadInputs(catalogue_pb2.DownloadInputsRequest()):
+                pass
+        else:
+            await stub.ListBoards(catalogue_pb2.ListBoardsRequest())
+    assert caught.value.code() is grpc.StatusCode.INTERNAL
+    rebuilt = from_rpc_error(caught.value)
+    assert rebuilt.reason == "INTERNAL"
+    answered = f"{caught.value.details()} {caught.value.trailing_metadata()} {rebuilt.metadata}"
+    assert SECRET not in answered
+    # It is in our own log, with the method.
+    event = next(e for e in map(json.loads, log.getvalue().splitlines()) if e["level"] == "error")
+    assert event["method"].startswith(f"/{NAME}/")
+    assert SECRET in event["exception"]
+
+
+async def test_a_stream_that_fails_after_a_message_gives_the_message_and_the_reason(stub):
+    seen = []
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        async for message in stub.DownloadInputs(
+            catalogue_pb2.DownloadInputsRequest(board_id="known")
+        ):
+            seen.append(message.data)
+    assert seen == [b"first"]
+    rebuilt = from_rpc_error(caught.value)
+    assert isinstance(rebuilt, errors.NotFound)
+    assert rebuilt.metadata == {"board_id": "known"}
+
+
+async def test_an_error_whose_data_is_huge_still_arrives_with_its_reason(stub):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.GetCatalogue(catalogue_pb2.GetCatalogueRequest())
+    rebuilt = from_rpc_error(caught.value)
+    assert isinstance(rebuilt, errors.QuotaExceeded)
+    assert rebuilt.metadata["next_slot_time"] == "2026-01-05T09:00:00Z"
+    assert len(rebuilt.metadata["text"]) < 1_000
+
+
+async def test_a_message_above_the_limit_is_refused_in_both_directions(server):
+    options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", options=options) as channel:
+        stub = catalogue_pb2_grpc.CatalogueServiceStub(channel)
+        too_long = catalogue_pb2.DownloadInputsRequest(board_id="x" * (MESSAGE_BYTES_MAX + 1))
+        with pytest.raises(grpc.aio.AioRpcError) as received:
+            async for _ in stub.DownloadInputs(too_long):
+                pass
+        assert received.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        with pytest.raises(grpc.aio.AioRpcError) as sent:
+            await stub.ListKeyCommitments(catalogue_pb2.ListKeyCommitmentsRequest())
+        assert sent.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_a_method_that_nobody_serves_is_unimplemented(channel):
+    call = channel.unary_unary("/general_level.v1.NoService/NoMethod")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call(b"")
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_a_stopping_server_refuses_new_calls_and_lets_a_running_one_end():
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    class Slow(catalogue_pb2_grpc.CatalogueServiceServicer):
+        async def ListBoards(self, request, context):
+            entered.set()
+            await leave.wait()
+            return catalogue_pb2.ListBoardsResponse()
+
+    server = Server([NAME])
+    catalogue_pb2_grpc.add_CatalogueServiceServicer_to_server(Slow(), server.grpc)
+    server.bind("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        stub = catalogue_pb2_grpc.CatalogueServiceStub(channel)
+        running = asyncio.ensure_future(stub.ListBoards(catalogue_pb2.ListBoardsRequest()))
+        await entered.wait()
+        stopping = asyncio.create_task(server.stop(10))
+        await asyncio.sleep(0)
+        leave.set()
+        assert await running == catalogue_pb2.ListBoardsResponse()
+        await stopping
+        with pytest.raises(grpc.aio.AioRpcError):
+            await stub.ListBoards(catalogue_pb2.ListBoardsRequest())
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A self-signed certificate for 127.0.0.1, as PEM files."""
+    folder = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gateway")])
+    now = datetime.datetime.now(datetime.UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "certificate.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return folder
+
+
+async def health_over_tls(port: int, ca: bytes, pair: tuple[bytes, bytes] | None = None) -> int:
+    key, chain = pair or (None, None)
+    credentials = grpc.ssl_channel_credentials(ca, key, chain)
+    async with grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        answer = await health.Check(health_pb2.HealthCheckRequest(), timeout=10)
+        return answer.status
+
+
+async def test_tls_serves_those_who_trust_the_certificate_and_no_plain_text(certificate):
+    server = Server([NAME])
+    server.bind(
+        "127.0.0.1:0", TlsFiles(certificate / "certificate.pem", certificate / "key.pem")
+    )
+    await server.start()
+    ca = (certificate / "certificate.pem").read_bytes()
+    assert await health_over_tls(server.port, ca) == health_pb2.HealthCheckResponse.SERVING
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    await server.stop(0)
+
+
+async def test_with_a_client_ca_only_clients_with_a_certificate_get_in(certificate):
+    server = Server([NAME])
+    files = TlsFiles(
+        certificate / "certificate.pem",
+        certificate / "key.pem",
+        client_ca=certificate / "certificate.pem",
+    )
+    server.bind("127.0.0.1:0", files)
+    await server.start()
+    ca = (certificate / "certificate.pem").read_bytes()
+    pair = ((certificate / "key.pem").read_bytes(), ca)
+    assert await health_over_tls(server.port, ca, pair) == health_pb2.HealthCheckResponse.SERVING
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await health_over_tls(server.port, ca)
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    await server.stop(0)
+
+
+async def test_a_port_in_use_is_an_error_and_no_second_listener(server):
+    with pytest.raises(RuntimeError):
+        Server([NAME]).bind(f"127.0.0.1:{server.port}")

@@ -1,0 +1,169 @@
+"""The ranker's memory of the ledger: verified again, and which boards an entry touches."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+
+from general_level.v1 import ranking_pb2, submission_pb2
+from general_level.wire import to_timestamp
+from services.ranker.ledger_view import LedgerBroken, LedgerView
+from tests.support.queue_world import CATALOGUE, NOON, GraderKey, statement, tasks_of
+
+TASK, OTHER = tasks_of("image")[:2]
+ARCHIVE = "e" * 64
+KEY = GraderKey()
+
+
+class Ledger:
+    """Makes entries with the positions of a ledger."""
+
+    def __init__(self) -> None:
+        self._positions = count(1)
+
+    def entry(self, **kind):
+        return ranking_pb2.LedgerEntry(
+            position=next(self._positions), append_time=to_timestamp(NOON), **kind
+        )
+
+    def score(self, value=50.0, *, key=KEY, task=TASK, submission="sub-1", signed=None, **changes):
+        said = statement(submission, task.id, ARCHIVE, value, **(signed or {}))
+        fields = {
+            "submission_id": submission,
+            "task_id": task.id,
+            "value": value,
+            "item_count": 100,
+            "envelope": key.sign(said),
+        }
+        return self.entry(score=ranking_pb2.ScoreEntry(**(fields | changes)))
+
+    def completion(self, submission="sub-1", board="B-image", **changes):
+        fields = {
+            "submission_id": submission,
+            "board_id": board,
+            "model": submission_pb2.ModelMetadata(model_name="Model", organisation="Lab"),
+            "archive_sha256": ARCHIVE,
+            "complete_time": to_timestamp(NOON),
+            "catalogue_id": CATALOGUE.id,
+        }
+        return self.entry(completion=ranking_pb2.CompletionEntry(**(fields | changes)))
+
+    def withdrawal(self, submission="sub-1"):
+        return self.entry(
+            withdrawal=ranking_pb2.WithdrawalEntry(submission_id=submission, reason="by-lab")
+        )
+
+
+@pytest.fixture
+def ledger():
+    return Ledger()
+
+
+@pytest.fixture
+def view():
+    return LedgerView(CATALOGUE, [KEY.public])
+
+
+class TestModels:
+    def test_a_submission_counts_once_it_is_complete(self, view, ledger):
+        assert view.apply([ledger.score()]) == []
+        assert view.models() == []
+        view.apply([ledger.score(60.0, task=OTHER), ledger.completion()])
+
+        (model,) = view.models()
+
+        assert (model.model_name, model.submitted_board_id) == ("Model", "B-image")
+        assert {task: score.value for task, score in model.scores.items()} == {
+            TASK.id: 50.0,
+            OTHER.id: 60.0,
+        }
+        assert view.position == 3
+        assert view.as_of == "2026-03-01T12:00:00Z"
+
+    def test_a_later_edition_replaces_the_score(self, view, ledger):
+        view.apply([ledger.score(), ledger.completion(), ledger.score(70.0)])
+        (model,) = view.models()
+        assert model.scores[TASK.id].value == 70.0
+
+    def test_a_withdrawal_takes_it_off(self, view, ledger):
+        view.apply([ledger.score(), ledger.completion()])
+        view.take_touched()
+        view.apply([ledger.withdrawal()])
+        assert view.models() == []
+        assert "B-image" in view.take_touched()
+
+
+class TestTouched:
+    def test_scores_alone_touch_nothing(self, view, ledger):
+        view.apply([ledger.score()])
+        assert view.take_touched() == set()
+        assert view.relevant_position == 0
+
+    def test_a_completion_touches_the_boards_that_its_board_covers(self, view, ledger):
+        view.apply([ledger.completion(board="C-image-comprehension")])
+        touched = view.take_touched()
+        assert "C-image-comprehension" in touched
+        assert "B-image" not in touched
+        assert all(CATALOGUE.boards[board].modalities == ("image",) for board in touched)
+        assert view.take_touched() == set()
+        assert view.relevant_position == 1
+
+    def test_what_was_put_back_is_taken_again(self, view, ledger):
+        view.apply([ledger.completion()])
+        touched = view.take_touched()
+        view.put_back(touched)
+        assert view.take_touched() == touched
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("what", "bad"),
+        [
+            ("signature", {"key": GraderKey()}),
+            ("envelope", {"envelope": b"{}"}),
+            ("mismatch", {"item_count": 99}),
+            ("mismatch", {"standard_error": 1.0}),
+            ("metric", {"signed": {"metric_version": 99}}),
+            ("value", {"value": 101.0}),
+        ],
+    )
+    def test_a_bad_statement_takes_the_whole_submission_out(self, view, ledger, what, bad):
+        refusals = view.apply([ledger.score(task=OTHER), ledger.score(**bad), ledger.completion()])
+        assert [refusal.what for refusal in refusals] == [what]
+        assert view.models() == []
+        assert view.refused_ids() == ["sub-1"]
+
+    def test_a_value_other_than_the_signed_one(self, view, ledger):
+        entry = ledger.score(50.0)
+        entry.score.value = 99.0
+        (refusal,) = view.apply([entry])
+        assert refusal.what == "mismatch"
+
+    @pytest.mark.parametrize("changes", [{"archive_sha256": "f" * 64}, {"catalogue_id": "other"}])
+    def test_statements_about_another_archive_or_catalogue(self, view, ledger, changes):
+        (refusal,) = view.apply([ledger.score(), ledger.completion(**changes)])
+        assert refusal.what == "archive"
+        assert view.refused_ids() == ["sub-1"]
+
+    def test_others_are_not_touched_by_it(self, view, ledger):
+        view.apply(
+            [
+                ledger.score(key=GraderKey()),
+                ledger.completion(),
+                ledger.score(submission="sub-2"),
+                ledger.completion("sub-2"),
+            ]
+        )
+        assert [model.submission_id for model in view.models()] == ["sub-2"]
+
+    def test_a_submission_that_is_not_complete_is_not_reported(self, view, ledger):
+        view.apply([ledger.score(key=GraderKey())])
+        assert view.refused_ids() == []
+
+
+def test_a_gap_is_noticed(view, ledger):
+    ledger.score()
+    with pytest.raises(LedgerBroken):
+        view.apply([ledger.score()])
+    assert view.position == 0

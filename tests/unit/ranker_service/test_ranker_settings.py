@@ -1,0 +1,44 @@
+"""Settings come from RANKER_* and say which variable cannot be used."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.kit.settings import SettingInvalid
+from services.ranker.formulas.conventions import Convention
+from services.ranker.settings import Settings
+from tests.support.queue_world import GraderKey
+
+
+@pytest.fixture
+def environ(tmp_path):
+    keys = [GraderKey().public, GraderKey().public]
+    file = tmp_path / "keys.txt"
+    file.write_text("".join(f"{key.hex()}\n" for key in keys))
+    return {"RANKER_TOKEN": "secret", "RANKER_TRUSTED_KEYS": str(file)}, tuple(keys)
+
+
+def test_defaults(environ):
+    variables, keys = environ
+    settings = Settings.from_env(variables)
+    assert settings.trusted_keys == keys
+    assert (settings.gateway, settings.catalogue) == ("127.0.0.1:50052", "general-bench")
+    assert (settings.references, settings.convention) == (None, Convention.GENERAL_LEVEL)
+    assert "secret" not in repr(settings)
+    assert settings.token.reveal() == "secret"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("RANKER_TOKEN", ""),
+        ("RANKER_TRUSTED_KEYS", ""),
+        ("RANKER_CONVENTION", "mine"),
+        ("RANKER_METRICS_PORT", "70000"),
+    ],
+)
+def test_what_cannot_be_used_is_named(environ, variable, value):
+    variables, _keys = environ
+    with pytest.raises(SettingInvalid) as refused:
+        Settings.from_env(variables | {variable: value})
+    assert refused.value.metadata["variable"] == variable
