@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from general_level.catalogue import Catalogue, limits
+from general_level.catalogue import Catalogue, Modality, limits
 from general_level.client.archive_name import split_archive_name
 from general_level.errors import InvalidRequest, UnknownBoard
 from general_level.identifiers import is_request_id
 from general_level.v1 import submission_pb2 as pb
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_MODALITIES: Final = frozenset(modality.value for modality in Modality)
 
 
 def check_create(request: pb.CreateSubmissionRequest, catalogue: Catalogue) -> None:
@@ -27,6 +28,10 @@ def check_create(request: pb.CreateSubmissionRequest, catalogue: Catalogue) -> N
     if not _SHA256.fullmatch(request.archive_sha256):
         raise InvalidRequest(
             "archive_sha256 must be 64 lower-case hex digits.", field="archive_sha256"
+        )
+    if len(request.archive_name.encode()) > limits.MAX_NAME_BYTES:
+        raise InvalidRequest(
+            f"The archive's name may have {limits.MAX_NAME_BYTES} bytes.", field="archive_name"
         )
     named = split_archive_name(request.archive_name, catalogue.boards)
     if named.board_id != request.board_id:
@@ -48,6 +53,14 @@ def _check_model(model: pb.ModelMetadata) -> None:
             raise InvalidRequest(f"{name} may have {longest} characters.", field=f"model.{name}")
     if not model.model_name.strip():
         raise InvalidRequest("The model needs a name.", field="model.model_name")
+    for name, text in (("model_name", model.model_name), ("organisation", model.organisation)):
+        # Both stand on public boards and in terminals.
+        if not text.isprintable():
+            raise InvalidRequest(f"{name} has an unprintable character.", field=f"model.{name}")
+    if len(model.modalities) > len(_MODALITIES) or not _MODALITIES.issuperset(model.modalities):
+        raise InvalidRequest(
+            f"modalities are among {', '.join(sorted(_MODALITIES))}.", field="model.modalities"
+        )
     if model.report_url and not model.report_url.startswith("https://"):
         raise InvalidRequest("report_url must begin with https://", field="model.report_url")
     if model.contact_email and "@" not in model.contact_email:

@@ -1,0 +1,57 @@
+"""The labs' client. :class:`Client` has a complete program in its docstring."""
+
+from general_level.client.channel import is_loopback
+from general_level.client.client import Client
+from general_level.client.models import (
+    Agreement,
+    Board,
+    Finding,
+    Interval,
+    KeyCommitment,
+    LevelScores,
+    ModalityScores,
+    ModelMetadata,
+    Progress,
+    Quota,
+    QuotaHolder,
+    QuotaStatus,
+    QuotaWindow,
+    Standing,
+    Standings,
+    Submission,
+    SubmissionState,
+    Task,
+    TaskOutcome,
+    TaskResult,
+    TimelineEntry,
+    TransferProgress,
+)
+from general_level.client.retry import RetryPolicy
+
+__all__ = [
+    "Agreement",
+    "Board",
+    "Client",
+    "Finding",
+    "Interval",
+    "KeyCommitment",
+    "LevelScores",
+    "ModalityScores",
+    "ModelMetadata",
+    "Progress",
+    "Quota",
+    "QuotaHolder",
+    "QuotaStatus",
+    "QuotaWindow",
+    "RetryPolicy",
+    "Standing",
+    "Standings",
+    "Submission",
+    "SubmissionState",
+    "Task",
+    "TaskOutcome",
+    "TaskResult",
+    "TimelineEntry",
+    "TransferProgress",
+    "is_loopback",
+]

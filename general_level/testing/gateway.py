@@ -19,14 +19,10 @@ from general_level.testing import records
 from general_level.testing.faults import Faults
 from general_level.testing.grading import Worker
 from general_level.testing.inputs import write_example_archive
+from general_level.testing.public_rpc import CatalogueService, LeaderboardService, QuotaService
 from general_level.testing.publication import Placement, ScoreFunction
-from general_level.testing.rpc import (
-    CatalogueService,
-    LeaderboardService,
-    QuotaService,
-    SubmissionService,
-)
 from general_level.testing.signing import Signer
+from general_level.testing.submission_rpc import SubmissionService
 from general_level.testing.world import World
 from general_level.v1.catalogue_pb2_grpc import add_CatalogueServiceServicer_to_server
 from general_level.v1.leaderboard_pb2_grpc import add_LeaderboardServiceServicer_to_server
