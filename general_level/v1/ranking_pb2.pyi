@@ -112,10 +112,13 @@ class CompletionEntry(_message.Message):
     ARCHIVE_SHA256_FIELD_NUMBER: _builtins.int
     COMPLETE_TIME_FIELD_NUMBER: _builtins.int
     CATALOGUE_ID_FIELD_NUMBER: _builtins.int
+    LAB_ID_FIELD_NUMBER: _builtins.int
     submission_id: _builtins.str
     board_id: _builtins.str
     archive_sha256: _builtins.str
     catalogue_id: _builtins.str
+    lab_id: _builtins.str
+    """The lab that the gateway authenticated. Models of one name by two labs are two models."""
     @_builtins.property
     def model(self) -> _submission_pb2.ModelMetadata: ...
     @_builtins.property
@@ -129,10 +132,11 @@ class CompletionEntry(_message.Message):
         archive_sha256: _builtins.str = ...,
         complete_time: _timestamp_pb2.Timestamp | None = ...,
         catalogue_id: _builtins.str = ...,
+        lab_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["complete_time", b"complete_time", "model", b"model"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_sha256", b"archive_sha256", "board_id", b"board_id", "catalogue_id", b"catalogue_id", "complete_time", b"complete_time", "model", b"model", "submission_id", b"submission_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_sha256", b"archive_sha256", "board_id", b"board_id", "catalogue_id", b"catalogue_id", "complete_time", b"complete_time", "lab_id", b"lab_id", "model", b"model", "submission_id", b"submission_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

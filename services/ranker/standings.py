@@ -38,7 +38,8 @@ class TaskScore:
 class ModelEntry:
     """One completed submission. ``completed_at`` is ISO 8601 with an offset.
 
-    ``scores`` maps task ids; a task that is absent is unsupported.
+    ``scores`` maps task ids; a task that is absent is unsupported. ``owner`` is the authenticated
+    lab: names are free text, so only the same owner's later submission replaces an earlier one.
     """
 
     submission_id: str
@@ -47,6 +48,7 @@ class ModelEntry:
     submitted_board_id: str
     completed_at: str
     scores: Mapping[str, TaskScore] = field(repr=False)
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +205,9 @@ class _Selection:
         for entry in entries:
             if entry.submitted_board_id not in covers:
                 covers[entry.submitted_board_id] = _covered(catalogue, entry, boards)
-            identities.setdefault((entry.organisation, entry.model_name), len(identities))
+            identities.setdefault(_identity(entry), len(identities))
         self._models = len(identities)
-        self._identity = np.asarray(
-            [identities[entry.organisation, entry.model_name] for entry in entries], dtype=np.intp
-        )
+        self._identity = np.asarray([identities[_identity(e)] for e in entries], dtype=np.intp)
         # Oldest first, so that a later submission overwrites an earlier one of the same model.
         self._by_time = np.asarray(
             sorted(range(len(entries)), key=lambda row: _completion(entries[row])), dtype=np.intp
@@ -233,6 +233,10 @@ def _covered(catalogue: Catalogue, entry: ModelEntry, boards: Sequence[Board]) -
         raise UnknownBoard(board=entry.submitted_board_id, submission=entry.submission_id)
     tasks = frozenset(submitted.task_ids)
     return np.asarray([tasks.issuperset(board.task_ids) for board in boards], dtype=np.bool_)
+
+
+def _identity(entry: ModelEntry) -> tuple[str, str]:
+    return (entry.owner or entry.organisation, entry.model_name)
 
 
 def _completion(entry: ModelEntry) -> tuple[datetime, str]:

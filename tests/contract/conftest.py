@@ -11,6 +11,9 @@ import pytest
 from lab_gateway import LabGateway, OpenLab, OpenLabs, open_lab
 
 from general_level.testing import FakeGateway
+from tests.support.real_lab_gateway import real_lab_gateway
+
+_FIXTURES = {"fake": "fake_lab_gateway", "real": "shared_real_gateway"}
 
 
 @dataclass
@@ -47,10 +50,17 @@ def fake_lab_gateway(tmp_path: Path) -> Iterator[LabGateway]:
         yield FakeLabGateway(fake, folder)
 
 
-@pytest.fixture(params=["fake"])
+@pytest.fixture(scope="session")
+def shared_real_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabGateway]:
+    """One for all tests: each has labs of its own, and the clock only ever goes forward."""
+    with real_lab_gateway(tmp_path_factory.mktemp("real")) as real:
+        yield real
+
+
+@pytest.fixture(params=["fake", "real"])
 def lab_gateway(request: pytest.FixtureRequest) -> LabGateway:
-    """Each gateway in turn; one is the fixture ``<name>_lab_gateway``."""
-    return request.getfixturevalue(f"{request.param}_lab_gateway")
+    """Each gateway in turn; see ``_FIXTURES``."""
+    return request.getfixturevalue(_FIXTURES[request.param])
 
 
 @pytest.fixture

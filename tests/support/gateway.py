@@ -246,6 +246,8 @@ class Lab:
                 yield message.submission
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
+        finally:
+            stream.cancel()
 
     async def when(
         self, submission_id: str, *states: int, timeout_seconds: float = 30.0

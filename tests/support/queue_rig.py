@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 import grpc
 import msgspec
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sqlalchemy import insert, update
 
 from general_level.submission.archive import index_archive
@@ -108,7 +109,11 @@ class Rig:
         )
         ranking_pb2_grpc.add_RankingServiceServicer_to_server(
             RankingServicer(
-                **common, clock=world.clock, catalogue=CATALOGUE, authenticator=authenticator
+                **common,
+                clock=world.clock,
+                catalogue=CATALOGUE,
+                authenticator=authenticator,
+                sign_of_life_seconds=self._poll_seconds,
             ),
             self.server.grpc,
         )
@@ -170,6 +175,11 @@ class Rig:
         request = grading_pb2.KeepLeaseAliveRequest(leases=[ref(lease) for lease in leases])
         answer = await call(self.grading.KeepLeaseAlive(request, metadata=self.token("grader")))
         return [kept.job_id for kept in answer.kept]
+
+    async def settled(self) -> None:
+        """Returns when the server has seen everything that was sent before, cancellations too."""
+        stub = health_pb2_grpc.HealthStub(self.channel)
+        await stub.Check(health_pb2.HealthCheckRequest())
 
     def watch_scores(self, after: int = 0) -> Any:
         return self.ranking.WatchScores(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -78,6 +79,18 @@ def tasks_of(modality: str, metric_id: str = "accuracy") -> list[Task]:
     ]
 
 
+class WatchedDatabase(Database):
+    """A database that tells when a write was asked for."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.write_asked = asyncio.Event()
+
+    async def run_write(self, call: Any, *args: Any, **kwargs: Any) -> Any:
+        self.write_asked.set()
+        return await super().run_write(call, *args, **kwargs)
+
+
 @dataclass
 class QueueWorld:
     """One gateway's rows; everything goes through the modules under test."""
@@ -87,7 +100,7 @@ class QueueWorld:
     key: GraderKey = field(default_factory=GraderKey)
 
     def __post_init__(self) -> None:
-        self.database = Database(f"sqlite:///{self.folder / 'gateway.db'}")
+        self.database = WatchedDatabase(f"sqlite:///{self.folder / 'gateway.db'}")
         metadata.create_all(self.database.engine)
         self._numbers: Iterator[int] = count(1)
         self._tokens: Iterator[int] = count(1)

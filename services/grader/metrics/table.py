@@ -65,6 +65,10 @@ _WORD_FORM = (
     "and signs of numbers kept), each character of an unspaced script a word."
 )
 _NO_CREDIT = " An empty answer or a refusal is compared like any other answer, so it is wrong."
+_ROUGE_FORM = (
+    "Lower case, runs of a-z and 0-9, Porter stems; other scripts have no tokens, unless the task "
+    "asks for characters: then those of the words without punctuation, of any script."
+)
 _NUMBER_FORM = "None: finite numbers as they are. A series of another length counts as missing."
 
 _ALL = (
@@ -164,7 +168,8 @@ _ALL = (
         _TEXT,
         Pooling.MEAN,
         "rouge_score RougeScorer(use_stemmer=True)",
-        "Lower case, runs of a-z and 0-9, Porter stems; other scripts have no tokens." + _NO_CREDIT,
+        _ROUGE_FORM + _NO_CREDIT,
+        _UNIT,
     ),
     TextMetric(
         "rouge-l",
@@ -172,7 +177,8 @@ _ALL = (
         _TEXT,
         Pooling.MEAN,
         "rouge_score RougeScorer(use_stemmer=True)",
-        "Lower case, runs of a-z and 0-9, Porter stems; other scripts have no tokens." + _NO_CREDIT,
+        _ROUGE_FORM + _NO_CREDIT,
+        _UNIT,
     ),
     TextMetric(
         "cider",

@@ -180,6 +180,29 @@ def test_rouge_equals_rouge_score(metric, kind):
     np.testing.assert_array_equal(run(metric, predictions, references).per_sample, expected)
 
 
+class Letters:
+    """A tokenizer for the oracle: every letter and digit by itself."""
+
+    def tokenize(self, text):
+        return [character for character in text.lower() if character.isalnum()]
+
+
+@pytest.mark.parametrize(("metric", "kind"), [("rouge-1", "rouge1"), ("rouge-l", "rougeL")])
+def test_rouge_of_characters_equals_rouge_score_with_such_a_tokenizer(metric, kind):
+    predictions = ["今天天气很好。", "GPT 是模型", "", "привет"]
+    references = [["今天天气不错"], ["GPT-4 是一个模型"], ["空"], ["Привет!"]]
+    scorer = RougeScorer([kind], tokenizer=Letters())
+    expected = [
+        100 * scorer.score(accepted[0], prediction)[kind].fmeasure
+        for prediction, accepted in zip(predictions, references, strict=True)
+    ]
+
+    result = run(metric, predictions, references, unit="character")
+
+    assert expected[0] > 0
+    np.testing.assert_allclose(result.per_sample, expected)
+
+
 def test_cider_equals_pycocoevalcap():
     predictions, references = sentences(6)
     given = {item: [" ".join(words(text))] for item, text in enumerate(predictions)}

@@ -301,6 +301,13 @@ def test_rouge_scores_other_scripts_0_as_its_definition_does():
     assert one("rouge-l", "Running dogs", "runs dog") == 100
 
 
+def test_rouge_1_by_characters_is_the_f1_of_their_counts():
+    # 今天好 against 今天很好: 3 of 3 and 3 of 4 characters.
+    assert one("rouge-1", "今天好", "今天很好", unit="character") == pytest.approx(100 * 6 / 7)
+    # The spelling of a character must not be stemmed: U+6ED would lose its "ed".
+    assert one("rouge-1", "\u06ed\u4e2d", "\u06ec\u4e2d", unit="character") == pytest.approx(50)
+
+
 def test_rouge_survives_a_lone_surrogate():
     assert one("rouge-1", "cat \ud800", "cat") == 100
 

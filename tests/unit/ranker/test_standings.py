@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from general_level.errors import InvalidRequest, ScoreRefused, UnknownBoard, UnknownTask
@@ -69,6 +71,16 @@ def test_the_latest_submission_of_a_model_counts_even_if_it_is_worse(entry, rank
     for entries in ([late, early, other], [other, early, late]):
         board = rank(entries, "D-I-C-1")
         assert [row.submission_id for row in board.rows] == ["c", "a"]
+
+
+def test_another_labs_model_of_the_same_name_and_organisation_replaces_nothing(entry, rank):
+    mine = replace(entry("M", {"image-c-001": 60.0}, submission="mine"), owner="lab_1")
+    theirs = replace(
+        entry("M", {"image-c-001": 1.0}, submission="theirs", at="2025-06-09T00:00:00+00:00"),
+        owner="lab_2",
+    )
+    rows = rank([mine, theirs]).rows
+    assert [row.submission_id for row in rows] == ["mine", "theirs"]
 
 
 def test_a_later_submission_to_a_smaller_board_leaves_the_larger_one_alone(entry, rank):

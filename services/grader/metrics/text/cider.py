@@ -57,7 +57,9 @@ def cider(predictions: Sequence[str | None], references: Sequence[Sequence[str]]
             penalty = np.exp(-(apart**2) / (2 * SIGMA**2))
     per_reference = similarity * penalty / ORDERS
     per_item = np.bincount(item_of, weights=per_reference, minlength=n) / counts
-    return mean_result(PERCENT * SCALE * per_item, count_missing(predictions))
+    # A cosine of equal vectors can round to just above 1.
+    samples = np.minimum(PERCENT * SCALE * per_item, PERCENT * SCALE)
+    return mean_result(samples, count_missing(predictions))
 
 
 def _similarity(grams: GramCounts, n: int, item_of: IntArray) -> NDArray[np.float64]:

@@ -124,7 +124,8 @@ def _score(ngrams: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[
     edges = counts[..., _FLOW + 1]
     without = np.mean(parts, axis=0)
     flow = counts[..., _FLOW] / np.maximum(edges, 1)
-    return np.asarray(PERCENT * np.where(edges > 0, (3 * without + flow) / 4, without))
+    share = np.where(edges > 0, (3 * without + flow) / 4, without)
+    return np.asarray(PERCENT * np.minimum(share, 1.0))  # sums of fractions can round above 1
 
 
 def _ngram_part(counts: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,7 +2,8 @@
 
 C.-Y. Lin, "ROUGE: a package for automatic evaluation of summaries", 2004. F measure, Porter
 stemmer. The tokens are runs of a-z and 0-9 after lower-casing, so text in another script has none
-and scores 0: that is the definition that published ROUGE values follow, and it is kept.
+and scores 0: that is the definition that published ROUGE values follow, and it is the default. A
+task in such a script may ask for characters instead.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from services.grader.metrics.result import (
     count_missing,
     mean_result,
 )
+from services.grader.metrics.text.bleu import Unit
+from services.grader.metrics.text.normalise import characters
 
 # The package says py.typed and leaves its class without annotations.
 _scorer: Callable[..., Any] = RougeScorer
@@ -29,30 +32,45 @@ _scorer: Callable[..., Any] = RougeScorer
 BATCH_PAIRS = 20_000
 
 
-def rouge_1(predictions: Sequence[str | None], references: Sequence[Sequence[str]]) -> MetricResult:
+def rouge_1(
+    predictions: Sequence[str | None],
+    references: Sequence[Sequence[str]],
+    *,
+    unit: Unit = "word",
+) -> MetricResult:
     """The mean ROUGE-1 F measure in percent, 0..100; per item the best of its references.
 
-    Both sides: lower case, runs of a-z and 0-9, Porter stems. 0/0: no token in common (also none on
-    either side) scores 0. A missing item scores 0.
+    Both sides: lower case, runs of a-z and 0-9, Porter stems; with ``unit="character"`` the
+    characters of ``normalise.words``, of any script, unstemmed. 0/0: no token in common (also none on either
+    side) scores 0. A missing item scores 0.
     """
-    return _rouge(predictions, references, "rouge1")
+    return _rouge(predictions, references, "rouge1", unit)
 
 
-def rouge_l(predictions: Sequence[str | None], references: Sequence[Sequence[str]]) -> MetricResult:
+def rouge_l(
+    predictions: Sequence[str | None],
+    references: Sequence[Sequence[str]],
+    *,
+    unit: Unit = "word",
+) -> MetricResult:
     """The mean ROUGE-L F measure (longest common subsequence) in percent; as :func:`rouge_1`."""
-    return _rouge(predictions, references, "rougeL")
+    return _rouge(predictions, references, "rougeL", unit)
 
 
 def _rouge(
-    predictions: Sequence[str | None], references: Sequence[Sequence[str]], kind: str
+    predictions: Sequence[str | None],
+    references: Sequence[Sequence[str]],
+    kind: str,
+    unit: Unit,
 ) -> MetricResult:
     check_columns(predictions, references)
+    prepare = _encodable if unit == "word" else _spelled
     counts = np.array([len(accepted) for accepted in references], dtype=np.int64)
-    targets = [_encodable(text) for accepted in references for text in accepted]
+    targets = [prepare(text) for accepted in references for text in accepted]
     answers: list[str] = []
     for prediction, accepted in zip(predictions, references, strict=True):
-        answers += [_encodable(prediction or "")] * len(accepted)
-    scorer = _scorer([kind], use_stemmer=True)
+        answers += [prepare(prediction or "")] * len(accepted)
+    scorer = _scorer([kind], use_stemmer=unit == "word")
     values = np.empty(len(targets))
     for start in range(0, len(targets), BATCH_PAIRS):
         stop = start + BATCH_PAIRS
@@ -60,6 +78,11 @@ def _rouge(
         values[start:stop] = [score[kind].fmeasure for score in scores]
     samples = PERCENT * best_of_references(values, counts)
     return mean_result(samples, count_missing(predictions))
+
+
+def _spelled(text: str) -> str:
+    """Every character as a word of its own that the scorer's tokenizer keeps whole."""
+    return " ".join(f"u{ord(character):x}" for character in characters(text))
 
 
 def _encodable(text: str) -> str:
