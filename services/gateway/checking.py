@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import BinaryIO, Final, NamedTuple, cast
 
 import msgspec
 from sqlalchemy import Connection, insert, select, update
 
 from general_level.catalogue import Catalogue, Grading
+from general_level.errors import Unavailable
 from general_level.submission.check import CheckedTask, CheckReport, check_archive
 from general_level.submission.members import Member
 from services.gateway import findings, leases, submissions, uploads
@@ -46,6 +47,8 @@ CHECKS_PER_CHILD: Final = 50
 #: Other replicas' uploads are noticed this often.
 _POLL_SECONDS: Final = 2.0
 _READ_BUFFER_BYTES: Final = 1024 * 1024
+#: How long a failed check is remembered.
+_FORGET_SECONDS: Final = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,14 @@ def _task_row(
     }
 
 
+class _Failure(NamedTuple):
+    """How often a check crashed, when it may run again, when that is forgotten (loop time, s)."""
+
+    crashes: int
+    retry_time: float
+    forget_time: float
+
+
 class Checker:
     """Checks one archive at a time until it is stopped."""
 
@@ -168,49 +179,84 @@ class Checker:
         self._catalogue_spec = catalogue_spec
         self._ids_path = str(ids_path) if ids_path else ""
         self._pool = _new_pool()
-        self._attempts: dict[str, int] = {}
+        self._failures: dict[str, _Failure] = {}
 
     async def run(self) -> None:
-        """Works until cancelled. An archive whose check was cut short is checked again later."""
+        """Works until cancelled; nothing that happens to one archive ends it."""
         while True:
             waiter = self._signals.subscribe("checking")
-            submission_id = await self._database.run_read(_oldest_unchecked)
-            if submission_id is None:
-                await self._signals.wait(waiter, _POLL_SECONDS)
-            else:
+            try:
+                worked = await self._check_next()
+            except Exception as error:
+                get_logger().error("checker failed", exc_info=error)
+                worked = False
+            if worked:
                 waiter.cancel()
-                await self._check(submission_id)
+            else:
+                await self._signals.wait(waiter, _POLL_SECONDS)
 
     def close(self) -> None:
         """Ends the child."""
+        # The pool forgets its processes when it is shut down.
+        children = list((self._pool._processes or {}).values())
         self._pool.shutdown(wait=False, cancel_futures=True)
-        for process in list((self._pool._processes or {}).values()):
+        for process in children:
             process.kill()
 
-    async def _check(self, submission_id: str) -> None:
-        log = get_logger(submission_id=submission_id)
+    async def _check_next(self) -> bool:
+        """Checks the archive that waits longest and does not rest. Whether there was one."""
+        now = asyncio.get_running_loop().time()
+        self._failures = {key: one for key, one in self._failures.items() if one.forget_time > now}
+        resting = [key for key, one in self._failures.items() if one.retry_time > now]
+        submission_id = await self._database.run_read(_oldest_unchecked, resting)
+        if submission_id is None:
+            return False
         try:
-            report = await self._report(submission_id)
+            await self._check(submission_id)
         except Exception as error:
-            attempts = self._attempts[submission_id] = self._attempts.get(submission_id, 0) + 1
-            log.error("check failed", attempt=attempts, exc_info=error)
-            if isinstance(error, (BrokenProcessPool, TimeoutError)):
-                self.close()
-                self._pool = _new_pool()
-            if attempts >= ATTEMPTS_MAX:
-                await self._database.run_write(_fail, self._clock.now(), submission_id)
-                self._attempts.pop(submission_id, None)
-                self._signals.notify(f"submission/{submission_id}")
-            else:
-                await asyncio.sleep(min(_POLL_SECONDS, 0.2 * 2**attempts))
-            return
-        self._attempts.pop(submission_id, None)
+            await self._after_failure(submission_id, error)
+        else:
+            self._failures.pop(submission_id, None)
+        return True
+
+    async def _check(self, submission_id: str) -> None:
+        report = await self._report(submission_id)
         modalities = await self._database.run_write(
             apply_report, self._clock.now(), submission_id, report, self._catalogue
         )
-        log.info("checked", ok=report.ok, findings=report.finding_count, tasks=len(report.tasks))
+        get_logger().info(
+            "checked",
+            submission_id=submission_id,
+            ok=report.ok,
+            findings=report.finding_count,
+            tasks=len(report.tasks),
+        )
         for topic in (f"submission/{submission_id}", "ledger", *(f"jobs/{m}" for m in modalities)):
             self._signals.notify(topic)
+
+    async def _after_failure(self, submission_id: str, error: Exception) -> None:
+        """Lets the archive rest, so that others are checked; after too many crashes it FAILED.
+
+        A store or a database that is away is no crash: then only the state's maximum age ends it.
+        """
+        earlier = self._failures.get(submission_id)
+        crashes = earlier.crashes if earlier else 0
+        rest = _POLL_SECONDS
+        if not isinstance(error, Unavailable):
+            crashes += 1
+            rest = min(_POLL_SECONDS, 0.2 * 2**crashes)
+        now = asyncio.get_running_loop().time()
+        self._failures[submission_id] = _Failure(crashes, now + rest, now + _FORGET_SECONDS)
+        get_logger().error(
+            "check failed", submission_id=submission_id, crashes=crashes, exc_info=error
+        )
+        if isinstance(error, (BrokenProcessPool, TimeoutError)):
+            self.close()
+            self._pool = _new_pool()
+        if crashes >= ATTEMPTS_MAX:
+            await self._database.run_write(_fail, self._clock.now(), submission_id)
+            self._failures.pop(submission_id, None)
+            self._signals.notify(f"submission/{submission_id}")
 
     async def _report(self, submission_id: str) -> CheckReport:
         row = await self._database.run_read(submissions.read, submission_id)
@@ -236,10 +282,13 @@ def _new_pool() -> ProcessPoolExecutor:
     )
 
 
-def _oldest_unchecked(connection: Connection) -> str | None:
+def _oldest_unchecked(connection: Connection, resting: Sequence[str]) -> str | None:
     return connection.scalar(
         select(submissions_table.c.submission_id)
-        .where(submissions_table.c.state == State.CHECKING)
+        .where(
+            submissions_table.c.state == State.CHECKING,
+            submissions_table.c.submission_id.not_in(resting),
+        )
         .order_by(submissions_table.c.update_time)
         .limit(1)
     )

@@ -1,8 +1,6 @@
 """The queue: jobs wait, are leased, beat, and come back when their grader is gone.
 
-Fair share between labs is by virtual time: a lab's grows by one with every job that it is given,
-and the lab with the smallest is served next, so a lab with one job never waits behind another
-lab's thousand. Within a lab the oldest job comes first.
+Labs are served by `fair_share`; within a lab the oldest job comes first.
 
 PostgreSQL lets several graders lease at once (FOR UPDATE SKIP LOCKED). SQLAlchemy leaves the
 clause out for SQLite, where it is not needed: the write transaction is the only one.
@@ -13,7 +11,6 @@ offered here too.
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +22,6 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
-    func,
     insert,
     literal,
     select,
@@ -34,6 +30,7 @@ from sqlalchemy import (
 
 from general_level.catalogue.model import Task
 from general_level.identifiers import new_id
+from services.gateway import fair_share
 from services.gateway.endings import (
     ATTEMPTS_MAX,
     Ended,
@@ -57,8 +54,7 @@ from services.gateway.fencing import (
 )
 from services.gateway.queue_view import QueueView, position_and_estimate
 from services.gateway.states import State
-from services.gateway.storage.database import serialise
-from services.gateway.storage.tables import jobs, lab_shares, submissions, task_results
+from services.gateway.storage.tables import jobs, submissions, task_results
 from services.gateway.submissions import move
 
 __all__ = [
@@ -137,7 +133,7 @@ def enqueue(
     After the commit, signal ``jobs/<modality>`` for the tasks' modalities, and ``ledger``.
     """
     for modality in sorted({task.modality for task in tasks}):
-        _join_share(connection, submission.lab_id, modality)
+        fair_share.join(connection, submission.lab_id, modality)
     # Microseconds since 1970, one apart: older submissions first, then the order of the tasks.
     start = (now - _EPOCH) // _MICROSECOND
     rows = [
@@ -200,7 +196,7 @@ def lease(
     leased: list[Leased] = []
     served: Counter[str] = Counter()
     while len(leased) < wanted:
-        turns = _turns(connection, leasable, served, wanted - len(leased))
+        turns = fair_share.turns(connection, modality, leasable, served, wanted - len(leased))
         rows = [
             row
             for lab_id, count in turns.items()
@@ -240,7 +236,7 @@ def lease(
                     first_of_submission=row.submission_state == State.QUEUED,
                 )
             )
-    _charge(connection, modality, served)
+    fair_share.charge(connection, modality, served)
     for submission_id in sorted({one.submission_id for one in leased if one.first_of_submission}):
         move(connection, now, submission_id, State.GRADING)
     return leased
@@ -358,77 +354,3 @@ def _next_jobs() -> Select[Any]:
         .order_by(jobs.c.sequence)
         .with_for_update(skip_locked=True, of=jobs)
     )
-
-
-def _turns(
-    connection: Connection,
-    leasable: ColumnElement[bool],
-    served: Counter[str],
-    wanted: int,
-) -> dict[str, int]:
-    """How many of the next ``wanted`` turns each lab has, by virtual time."""
-    rows = connection.execute(
-        select(jobs.c.lab_id, func.count(), func.max(lab_shares.c.virtual_time))
-        .select_from(
-            jobs.join(
-                lab_shares,
-                and_(
-                    lab_shares.c.lab_id == jobs.c.lab_id,
-                    lab_shares.c.modality == jobs.c.modality,
-                ),
-            )
-        )
-        .where(leasable)
-        .group_by(jobs.c.lab_id)
-    ).all()
-    waiting = {lab_id: count for lab_id, count, _ in rows}
-    queue = [(time + served[lab_id], lab_id) for lab_id, _, time in rows]
-    heapq.heapify(queue)
-    turns: Counter[str] = Counter()
-    while queue and turns.total() < wanted:
-        time, lab_id = heapq.heappop(queue)
-        turns[lab_id] += 1
-        if turns[lab_id] < waiting[lab_id]:
-            heapq.heappush(queue, (time + 1, lab_id))
-    return dict(turns)
-
-
-def _charge(connection: Connection, modality: str, served: Counter[str]) -> None:
-    # In one order everywhere, so that two graders never wait for each other's rows.
-    for lab_id in sorted(served):
-        connection.execute(
-            update(lab_shares)
-            .where(lab_shares.c.lab_id == lab_id, lab_shares.c.modality == modality)
-            .values(virtual_time=lab_shares.c.virtual_time + served[lab_id])
-        )
-
-
-def _join_share(connection: Connection, lab_id: str, modality: str) -> None:
-    """Lets a lab that comes (back) start where the labs at work are.
-
-    Time in which it asked for nothing gives it no claim to be served alone later. Where nobody is
-    at work it starts at the furthest, so that nobody pays for what was served before.
-    """
-    serialise(connection, f"share/{modality}")
-    at_work = select(jobs.c.lab_id).where(
-        jobs.c.modality == modality, jobs.c.state.in_((READY, LEASED))
-    )
-    times = {
-        row.lab_id: row.virtual_time
-        for row in connection.execute(select(lab_shares).where(lab_shares.c.modality == modality))
-    }
-    busy = set(connection.scalars(at_work.distinct()))
-    if lab_id in busy:
-        return
-    active = [time for lab, time in times.items() if lab in busy]
-    start = min(active) if active else max(times.values(), default=0)
-    if lab_id not in times:
-        connection.execute(
-            insert(lab_shares).values(lab_id=lab_id, modality=modality, virtual_time=start)
-        )
-    elif times[lab_id] < start:
-        connection.execute(
-            update(lab_shares)
-            .where(lab_shares.c.lab_id == lab_id, lab_shares.c.modality == modality)
-            .values(virtual_time=start)
-        )

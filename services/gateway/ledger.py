@@ -103,6 +103,7 @@ def append_completion(connection: Connection, now: datetime, submission: Submiss
         archive_sha256=submission.archive_sha256,
         complete_time=to_timestamp(now),
         catalogue_id=submission.catalogue_id,
+        lab_id=submission.lab_id,
     )
     # The address is for the operators; the ledger is replayed by who does not need it.
     completion.model.ClearField("contact_email")

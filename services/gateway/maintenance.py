@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from general_level.errors import Unavailable
 from services.gateway import leases, submissions
 from services.gateway.signals import Signals
 from services.gateway.storage.database import Database
@@ -33,8 +32,9 @@ class Maintenance:
         while True:
             try:
                 await self.round()
-            except Unavailable as error:
-                get_logger().warning("maintenance round failed", reason=error.reason)
+            except Exception as error:
+                # Whatever it was, without rounds no lost lease would ever come back.
+                get_logger().error("maintenance round failed", exc_info=error)
             await asyncio.sleep(ROUND_SECONDS)
 
     async def round(self) -> None:

@@ -15,6 +15,8 @@ from services.gateway.storage.tables import jobs, lab_shares, submissions
 
 #: The pace of the graders is taken over this time.
 PACE_WINDOW: Final = timedelta(minutes=10)
+#: A pace over less time says nothing.
+_SHORTEST: Final = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +61,12 @@ def position_and_estimate(connection: Connection, now: datetime, submission_id: 
             earlier = _earlier_of_lab(connection, modality, submission_id)
             positions.append(_before(queues, str(lab_id), earlier))
             before_last = _before(queues, str(lab_id), earlier + waiting[modality] - 1)
-        pace = _pace(connection, now, modality)
-        if pace == 0 or remaining is None:
+        seconds_per_job = _seconds_per_job(connection, now, modality)
+        if seconds_per_job is None or remaining is None:
             remaining = None
             continue
         left = before_last + (modality in waiting) + running.get(modality, 0)
-        remaining = max(remaining, PACE_WINDOW * left / pace)
+        remaining = max(remaining, timedelta(seconds=seconds_per_job * left))
     if remaining is not None:
         remaining = timedelta(seconds=math.ceil(remaining.total_seconds()))
     return QueueView(min(positions, default=None), remaining)
@@ -129,15 +131,20 @@ def _earlier_of_lab(connection: Connection, modality: str, submission_id: str) -
     return int(connection.scalar(query) or 0)
 
 
-def _pace(connection: Connection, now: datetime, modality: str) -> int:
-    """Jobs of the modality that were done within the last `PACE_WINDOW`."""
-    query = (
-        select(func.count())
-        .select_from(jobs)
-        .where(
-            jobs.c.modality == modality,
-            jobs.c.state == DONE,
-            jobs.c.finish_time > now - PACE_WINDOW,
-        )
+def _seconds_per_job(connection: Connection, now: datetime, modality: str) -> float | None:
+    """The modality's pace over the last `PACE_WINDOW`; None if it finished nothing in it.
+
+    The time counts from the first lease to the last end of these jobs: graders that had nothing to
+    do before or since are not slow.
+    """
+    times = func.min(jobs.c.first_lease_time), func.max(jobs.c.finish_time)
+    query = select(func.count(), *times).where(
+        jobs.c.modality == modality,
+        jobs.c.state == DONE,
+        jobs.c.finish_time > now - PACE_WINDOW,
     )
-    return int(connection.scalar(query) or 0)
+    done, begun, ended = connection.execute(query).one()
+    if not done:
+        return None
+    busy = min(max(ended - begun, _SHORTEST), PACE_WINDOW)
+    return float(busy.total_seconds() / done)

@@ -21,6 +21,8 @@ from services.gateway.storage.tables import task_results
 
 #: One file of ratings.
 RATINGS_BYTES_MAX: Final = 16 * 1024 * 1024
+#: A dead letter may be tried again: it was our fault, or the ratings could not be used.
+_TAKING_OUTCOMES: Final = (Outcome.AWAITING_RATINGS, Outcome.SCORED, Outcome.DEAD_LETTER)
 _TAKES_RATINGS: Final = (State.QUEUED, State.GRADING, State.RANKING, State.PUBLISHED)
 
 
@@ -41,7 +43,7 @@ def import_ratings(
         raise InvalidRequest(f"Ratings have at most {RATINGS_BYTES_MAX} bytes.", field="ratings")
     try:
         parsed = json.loads(ratings)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidRequest("The ratings are not JSON.", field="ratings") from error
     if not isinstance(parsed, dict) or not isinstance(parsed.get("ratings"), list):
         raise InvalidRequest('The ratings need a list under "ratings".', field="ratings")
@@ -55,10 +57,7 @@ def import_ratings(
         raise NotFound("The submission has no such task.", task_id=task_id)
     if catalogue.metric_of(task_id).grading is not Grading.RATINGS:
         raise InvalidRequest("The metric of this task is not rated.", task_id=task_id)
-    if row.state not in _TAKES_RATINGS or result.outcome not in (
-        Outcome.AWAITING_RATINGS,
-        Outcome.SCORED,
-    ):
+    if row.state not in _TAKES_RATINGS or result.outcome not in _TAKING_OUTCOMES:
         raise IllegalTransition(
             f"The submission is {row.state}, the task {result.outcome}.",
             submission_id=submission_id,

@@ -15,34 +15,45 @@ class Signals:
 
     def __init__(self) -> None:
         self._waiters: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
+        self._topics: dict[asyncio.Future[None], tuple[str, ...]] = {}
 
     def notify(self, topic: str) -> None:
         """Wakes all that wait for the topic now. Call it on the event loop, after the commit."""
-        for waiter in self._waiters.pop(topic, set()):
+        for waiter in list(self._waiters.get(topic, ())):
+            self._forget(waiter)
             if not waiter.done():
                 waiter.set_result(None)
 
     def subscribe(self, *topics: str) -> asyncio.Future[None]:
-        """A future that the next notification completes. Subscribe first, then read, then wait:
-        a change between the read and the wait is not missed."""
+        """A future that the next notification of any of the topics completes.
+
+        Subscribe first, then read, then wait: a change between the read and the wait is not missed.
+        Cancel the future if it is not waited for.
+        """
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._topics[waiter] = topics
         for topic in topics:
             self._waiters[topic].add(waiter)
-        waiter.add_done_callback(lambda _done: self._forget(waiter, topics))
+        waiter.add_done_callback(self._forget)
         return waiter
 
     async def wait(self, waiter: asyncio.Future[None], timeout_seconds: float) -> bool:
         """Whether the future completed within the time. It is spent either way."""
+        # Not `wait_for`: on Python 3.11 it can swallow a cancellation (python/cpython#86296).
         try:
-            await asyncio.wait_for(waiter, timeout_seconds)
+            async with asyncio.timeout(timeout_seconds):
+                await waiter
         except TimeoutError:
             return False
         return True
 
-    def _forget(self, waiter: asyncio.Future[None], topics: tuple[str, ...]) -> None:
-        for topic in topics:
-            waiters = self._waiters.get(topic)
-            if waiters is not None:
-                waiters.discard(waiter)
-                if not waiters:
-                    del self._waiters[topic]
+    def waiting(self, topic: str) -> int:
+        """How many wait for the topic."""
+        return len(self._waiters.get(topic, ()))
+
+    def _forget(self, waiter: asyncio.Future[None]) -> None:
+        for topic in self._topics.pop(waiter, ()):
+            waiters = self._waiters[topic]
+            waiters.discard(waiter)
+            if not waiters:
+                del self._waiters[topic]

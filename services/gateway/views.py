@@ -14,6 +14,7 @@ from services.gateway.states import FINAL, Outcome, State
 from services.gateway.storage.tables import task_results
 
 STATES = {state: pb.SubmissionState.Value(f"SUBMISSION_STATE_{state.name}") for state in State}
+FINAL_STATES = frozenset(STATES[state] for state in FINAL)
 OUTCOMES = {outcome: pb.TaskOutcome.Value(f"TASK_OUTCOME_{outcome.name}") for outcome in Outcome}
 _QUOTA = {
     quotas.RESERVE: pb.QUOTA_STATUS_RESERVED,

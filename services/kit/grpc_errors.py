@@ -14,6 +14,11 @@ from services.kit.logging import get_logger
 
 Handler = Callable[[Any, Any], Any]
 
+#: UTF-8 bytes of an error's message and of all its data as sent. Clients refuse trailers of 8 KiB,
+#: in which the message stands twice; an error that repeats a huge request must still arrive.
+MESSAGE_BYTES_MAX = 1_000
+DATA_BYTES_MAX = 2_000
+
 
 class Internal(GeneralLevelError):
     """The platform met an error of its own; it was logged and is not your fault."""
@@ -29,7 +34,24 @@ async def _abort(context: Any, error: BaseException, method: str) -> None:
         # The message of an unforeseen error may hold anything: it stays in our log.
         get_logger().error("rpc failed", method=method, error=type(error).__name__, exc_info=error)
         known = Internal()
+    _shorten(known)
     await context.abort_with_status(rpc_status.to_status(to_status(known)))
+
+
+def _shorten(error: GeneralLevelError) -> None:
+    """Cuts what the error says to what fits into the trailers of a response."""
+    error.args = (_cut(str(error), MESSAGE_BYTES_MAX),)
+    left = DATA_BYTES_MAX
+    for key, value in error.metadata.items():
+        error.metadata[key] = _cut(value, min(left, DATA_BYTES_MAX // 4))
+        left = max(0, left - len(error.metadata[key].encode()))
+
+
+def _cut(text: str, longest_bytes: int) -> str:
+    data = text.encode("utf-8", "replace")
+    if len(data) <= longest_bytes:
+        return data.decode()
+    return data[:longest_bytes].decode("utf-8", "ignore") + "…"
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):

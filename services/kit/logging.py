@@ -20,7 +20,10 @@ def configure_logging(
     out = stream or sys.stderr
     render: list[structlog.typing.Processor]
     if out.isatty():
-        render = [structlog.dev.ConsoleRenderer()]
+        # Not the formatter that shows local variables: they may hold anything.
+        render = [
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        ]
     else:
         render = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     structlog.configure(

@@ -87,6 +87,18 @@ class TestLongPoll:
         assert len(await asyncio.wait_for(waiting, 10)) == 1
         await replica.stop()
 
+    async def test_a_grader_that_hangs_up_while_it_is_served_costs_no_attempt(self, rig):
+        rig.world.add_submission(rig.world.add_lab(), IMAGE[:1])
+        with rig.world.database.write():
+            # The lease waits for this transaction; the grader does not wait for the lease.
+            gone = asyncio.create_task(rig.lease())
+            await asyncio.wait_for(rig.world.database.write_asked.wait(), 10)
+            gone.cancel()
+            await asyncio.gather(gone, return_exceptions=True)
+            await rig.settled()
+        (lease,) = await rig.lease(wait=20)
+        assert lease.attempt == 1
+
     async def test_an_empty_answer_after_the_wait(self, rig):
         assert await asyncio.wait_for(rig.lease(wait=0.2), 5) == []
 
@@ -238,6 +250,15 @@ class TestRanking:
         message = await asyncio.wait_for(stream.read(), 5)
         assert [entry.position for entry in message.entries] == [4]
         stream.cancel()
+
+    async def test_it_shows_that_it_lives(self, rig, tmp_path):
+        quick = Rig(rig.world, tmp_path, poll_seconds=0.01)
+        await quick.start()
+        stream = quick.watch_scores()
+        heads = [(await asyncio.wait_for(stream.read(), 10)).head_position for _ in range(3)]
+        assert heads == [0, 0, 0]
+        stream.cancel()
+        await quick.stop()
 
     async def test_only_a_ranker(self, rig):
         stream = rig.ranking.WatchScores(

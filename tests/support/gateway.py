@@ -15,6 +15,7 @@ import inspect
 import io
 import itertools
 import json
+import queue
 import random
 import tempfile
 import time
@@ -22,7 +23,7 @@ import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -184,10 +185,49 @@ def create_request(
     return request
 
 
+class UploadStream:
+    """One upload stream under the test's hand, over the kind of channel that labs use.
+
+    (An asyncio client that is still writing when the server ends the call does not see why.)
+    """
+
+    def __init__(self, channel: grpc.Channel, metadata: tuple[tuple[str, str], ...]) -> None:
+        self._messages: queue.SimpleQueue[pb.UploadArchiveRequest | None] = queue.SimpleQueue()
+        stub = submission_pb2_grpc.SubmissionServiceStub(channel)
+        self._call = stub.UploadArchive.future(
+            iter(self._messages.get, None), metadata=metadata, timeout=60
+        )
+
+    def send(self, *messages: pb.UploadArchiveRequest) -> None:
+        for message in messages:
+            self._messages.put(message)
+
+    def cancel(self) -> None:
+        """Breaks the stream off."""
+        self._call.cancel()
+        self._messages.put(None)
+
+    async def end(self) -> pb.UploadArchiveResponse:
+        """Says that nothing more comes; the answer, or the error of the call."""
+        self._messages.put(None)
+        try:
+            answer: pb.UploadArchiveResponse = await asyncio.to_thread(self._call.result)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error
+        return answer
+
+
 class Lab:
     """A lab's calls over one channel with one token."""
 
-    def __init__(self, channel: grpc.aio.Channel, token: str | None, lab_id: str = "") -> None:
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        upload_channel: grpc.Channel,
+        token: str | None,
+        lab_id: str = "",
+    ) -> None:
+        self._upload_channel = upload_channel
         self.token = token
         self.lab_id = lab_id
         self.metadata = (("authorization", f"Bearer {token}"),) if token is not None else ()
@@ -215,8 +255,12 @@ class Lab:
         self, submission_id: str, data: bytes, offset: int = 0, chunk_bytes: int = CHUNK_BYTES
     ) -> pb.UploadArchiveResponse:
         """Sends ``data[offset:]`` in one stream."""
-        messages = upload_messages(submission_id, data, offset, chunk_bytes)
-        return await self.call(self.submission.UploadArchive, messages)
+        stream = self.open_upload()
+        stream.send(*upload_messages(submission_id, data, offset, chunk_bytes))
+        return await stream.end()
+
+    def open_upload(self) -> UploadStream:
+        return UploadStream(self._upload_channel, self.metadata)
 
     async def submit(self, what: Archive, request_id: str | None = None) -> pb.Submission:
         """Creates and uploads."""
@@ -294,7 +338,9 @@ class Running:
 
     async def lab(self, token: str | None, lab_id: str = "") -> Lab:
         """A lab's calls with this token."""
-        return Lab(await self.channel(), token, lab_id)
+        upload_channel = grpc.insecure_channel(self.target)
+        self._stack.callback(upload_channel.close)
+        return Lab(await self.channel(), upload_channel, token, lab_id)
 
     async def token(self, kind: str, **owner: str) -> str:
         now = self.gateway.clock.now()
@@ -332,6 +378,3 @@ async def running(
             yield Running(gateway, ports, stack)
     finally:
         await gateway.stop()
-
-
-DAY = timedelta(days=1)

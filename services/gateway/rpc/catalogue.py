@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections.abc import AsyncIterator
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from general_level.catalogue.model import Catalogue, Scope
 from general_level.commitments import load_commitments
@@ -120,9 +122,9 @@ class CatalogueServicer(catalogue_pb2_grpc.CatalogueServiceServicer):
             return {}
         return {path.stem: path.stat().st_size for path in (self._folder / "boards").glob("*.zip")}
 
-    def _measure(self, path: Path, file: BinaryIO) -> tuple[int, str]:
+    def _measure(self, path: Path, file: BufferedReader) -> tuple[int, str]:
         """Size and SHA-256 of an open file; hashed again only when it was replaced."""
-        info = path.stat()
+        info = os.fstat(file.fileno())
         version = (info.st_size, info.st_mtime_ns)
         known = self._digests.get(path)
         if known is None or known[0] != version:

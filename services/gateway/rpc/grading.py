@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from general_level.catalogue.model import Catalogue
 from general_level.errors import InvalidRequest, LeaseLost, NotPermitted
-from general_level.submission.findings import FindingSink
+from general_level.submission.findings import Finding, FindingSink
 from general_level.submission.members import MemberDamaged
 from general_level.v1 import grading_pb2 as pb
 from general_level.v1 import grading_pb2_grpc, submission_pb2
@@ -64,6 +64,7 @@ class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
         trusted_keys: Sequence[bytes],
         lease_duration: timedelta,
         job_duration: timedelta,
+        poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._database = database
         self._objects = objects
@@ -74,6 +75,7 @@ class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
         self._trusted_keys = tuple(trusted_keys)
         self._lease_duration = lease_duration
         self._job_duration = job_duration
+        self._poll_seconds = poll_seconds
         self._returns: set[asyncio.Task[None]] = set()
 
     async def LeaseJobs(self, request: pb.LeaseJobsRequest, context: Any) -> pb.LeaseJobsResponse:
@@ -95,8 +97,10 @@ class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
             left = ends - loop.time()
             if leased or left <= 0:
                 waiter.cancel()
+                if context.cancelled():
+                    await self._release([LeaseRef(one.job_id, one.lease_token) for one in leased])
                 return pb.LeaseJobsResponse(leases=[self._lease_message(one) for one in leased])
-            await self._signals.wait(waiter, min(left, POLL_SECONDS))
+            await self._signals.wait(waiter, min(left, self._poll_seconds))
 
     async def _try_lease(self, request: pb.LeaseJobsRequest) -> list[Leased]:
         metric_ids = tuple(request.metric_ids)
@@ -222,7 +226,7 @@ class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
 
     def _findings(
         self, connection: Connection, ref: LeaseRef, found: Sequence[submission_pb2.Finding]
-    ) -> tuple[findings.Finding, ...]:
+    ) -> tuple[Finding, ...]:
         """The grader's findings with the members' whole paths, as the lab knows them."""
         if len(found) > FINDINGS_MAX:
             raise InvalidRequest(f"At most {FINDINGS_MAX} findings.", field="findings")

@@ -20,10 +20,18 @@ POLL_SECONDS: Final = 1.0
 class LeaderboardServicer(leaderboard_pb2_grpc.LeaderboardServiceServicer):
     """Reads stored snapshots only; it computes nothing."""
 
-    def __init__(self, *, database: Database, signals: Signals, catalogue: Catalogue) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        signals: Signals,
+        catalogue: Catalogue,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
         self._database = database
         self._signals = signals
         self._catalogue = catalogue
+        self._poll_seconds = poll_seconds
 
     async def GetStandings(
         self, request: pb.GetStandingsRequest, _context: Any
@@ -53,7 +61,7 @@ class LeaderboardServicer(leaderboard_pb2_grpc.LeaderboardServiceServicer):
             except BaseException:
                 waiter.cancel()
                 raise
-            await self._signals.wait(waiter, POLL_SECONDS)
+            await self._signals.wait(waiter, self._poll_seconds)
 
     def _check_board(self, board_id: str) -> None:
         if board_id not in self._catalogue.boards:

@@ -38,12 +38,16 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
         clock: Clock,
         catalogue: Catalogue,
         authenticator: Authenticator,
+        poll_seconds: float = POLL_SECONDS,
+        sign_of_life_seconds: float = SIGN_OF_LIFE_SECONDS,
     ) -> None:
         self._database = database
         self._signals = signals
         self._clock = clock
         self._catalogue = catalogue
         self._authenticator = authenticator
+        self._poll_seconds = poll_seconds
+        self._sign_of_life_seconds = sign_of_life_seconds
 
     async def WatchScores(
         self, request: pb.WatchScoresRequest, context: Any
@@ -61,7 +65,7 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
                 message = await self._database.run_read(_read, position)
                 if message.entries or loop.time() >= next_sign:
                     yield message
-                    next_sign = loop.time() + SIGN_OF_LIFE_SECONDS
+                    next_sign = loop.time() + self._sign_of_life_seconds
             except BaseException:
                 waiter.cancel()
                 raise
@@ -70,7 +74,7 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
             if position < message.head_position:
                 waiter.cancel()
                 continue
-            await self._signals.wait(waiter, POLL_SECONDS)
+            await self._signals.wait(waiter, self._poll_seconds)
 
     async def PublishStandings(
         self, request: pb.PublishStandingsRequest, context: Any

@@ -21,7 +21,7 @@ from general_level.wire import from_rfc3339, to_rfc3339
 from services.gateway import agreement, ledger, submissions, uploads, views
 from services.gateway.identity import Authenticator
 from services.gateway.signals import Signals
-from services.gateway.states import FINAL, State
+from services.gateway.states import State
 from services.gateway.storage.database import Database
 from services.gateway.telemetry import Telemetry
 from services.kit.clock import Clock
@@ -124,8 +124,15 @@ class SubmissionServicer(submission_pb2_grpc.SubmissionServiceServicer):
         view = await self._view(first.submission_id, identity.lab_id)
         return pb.UploadArchiveResponse(durable_bytes=upload.durable, submission=view)
 
-    async def store_part(self, submission_id: str, offset: int, data: bytes) -> int:
-        """Makes one part durable: the object first, then its row. Returns the durable bytes."""
+    def store_part(self, submission_id: str, offset: int, data: bytes) -> asyncio.Task[int]:
+        """Begins to make one part durable; the task gives the durable bytes."""
+        task = asyncio.create_task(self._store_part(submission_id, offset, data))
+        self._storing.add(task)
+        task.add_done_callback(self._storing.discard)
+        return task
+
+    async def _store_part(self, submission_id: str, offset: int, data: bytes) -> int:
+        # The object first, then its row: a row never names what is not there.
         key = uploads.object_key(submission_id, offset)
         await asyncio.to_thread(self._objects.put, key, data)
         durable = await self._database.run_write(
@@ -201,20 +208,26 @@ class SubmissionServicer(submission_pb2_grpc.SubmissionServiceServicer):
         self, request: pb.WatchSubmissionRequest, context: Any
     ) -> AsyncIterator[pb.WatchSubmissionResponse]:
         identity = await self._authenticator.require(context, "lab")
-        sent_revision = -1
+
+        def work(connection: Connection, seen: int) -> tuple[int, pb.Submission | None]:
+            row = submissions.read(connection, request.submission_id, identity.lab_id)
+            if row.revision == seen:
+                return seen, None
+            return row.revision, views.submission_view(connection, self._clock.now(), row)
+
+        seen = -1
         while True:
             waiter = self._signals.subscribe(f"submission/{request.submission_id}")
-            row = await self._database.run_read(
-                submissions.read, request.submission_id, identity.lab_id
-            )
-            if row.revision != sent_revision:
-                sent_revision = row.revision
-                view = await self._view(request.submission_id, identity.lab_id)
-                yield pb.WatchSubmissionResponse(submission=view)
-            if State(row.state) in FINAL:
+            try:
+                seen, view = await self._database.run_read(work, seen)
+                if view is not None:
+                    yield pb.WatchSubmissionResponse(submission=view)
+                    if view.state in views.FINAL_STATES:
+                        return
+                await self._signals.wait(waiter, _WATCH_SECONDS)
+            finally:
+                # Also for a stranger's id or a watcher that went away: nothing waits for ever.
                 waiter.cancel()
-                return
-            await self._signals.wait(waiter, _WATCH_SECONDS)
 
     async def ListTaskResults(
         self, request: pb.ListTaskResultsRequest, context: Any
@@ -296,7 +309,9 @@ class _Upload:
         if self._buffer:
             data = bytes(self._buffer)
             self._buffer.clear()
-            self.durable = await self._servicer.store_part(self._submission_id, self.durable, data)
+            # A connection that breaks cancels this call, but not the storing of what has come.
+            storing = self._servicer.store_part(self._submission_id, self.durable, data)
+            self.durable = await asyncio.shield(storing)
 
     async def digest(self) -> str:
         if self._hash is not None:

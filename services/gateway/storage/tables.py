@@ -198,6 +198,7 @@ jobs = Table(
     Column("finish_time", Instant, nullable=True),
     UniqueConstraint("submission_id", "task_id", "sequence"),
     Index("ix_jobs_ready", "modality", "state", "lab_id", "available_time", "sequence"),
+    Index("ix_jobs_pace", "modality", "state", "finish_time"),
     Index("ix_jobs_lease", "state", "lease_expire_time"),
     Index("ix_jobs_submission", "submission_id", "state"),
 )

@@ -373,10 +373,17 @@ class TestQueueView:
 
     def test_the_estimate_follows_the_recent_pace(self, world):
         submission = world.add_submission(world.add_lab(), IMAGE[:40])
-        for leased in world.lease(10):
-            world.complete(leased)
-        # 10 jobs within the window of 10 minutes, 30 to go.
-        assert self.view(world, submission).estimated_remaining == timedelta(minutes=30)
+        leased = world.lease(10)
+        world.clock.advance(timedelta(seconds=20))
+        for one in leased:
+            world.complete(one)
+        # 10 jobs in the 20 seconds since the first was leased, 30 to go.
+        assert self.view(world, submission).estimated_remaining == timedelta(seconds=60)
+        # Graders that had nothing to do since are not slower.
+        world.clock.advance(timedelta(minutes=9))
+        assert self.view(world, submission).estimated_remaining == timedelta(seconds=60)
+        world.clock.advance(timedelta(minutes=2))
+        assert self.view(world, submission).estimated_remaining is None
 
     def test_nothing_to_tell_once_it_is_graded(self, world):
         submission = world.add_submission(world.add_lab(), IMAGE[:1])

@@ -164,6 +164,7 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_jobs_lease", "jobs", ["state", "lease_expire_time"], unique=False)
+    op.create_index("ix_jobs_pace", "jobs", ["modality", "state", "finish_time"], unique=False)
     op.create_index(
         "ix_jobs_ready",
         "jobs",

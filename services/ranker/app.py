@@ -1,0 +1,113 @@
+"""Wiring of a ranker: the only module that chooses implementations."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping
+
+import grpc
+
+from services.kit.catalogues import open_catalogue
+from services.kit.clock import Clock, SystemClock
+from services.kit.logging import configure_logging, get_logger
+from services.kit.telemetry import start_metrics_server
+from services.ranker.ledger_view import LedgerView
+from services.ranker.publisher import BoardComputer
+from services.ranker.settings import Settings
+from services.ranker.telemetry import Telemetry
+from services.ranker.watcher import Watcher
+
+#: As the gateway's own limit.
+_MESSAGE_BYTES_MAX = 32 * 1024 * 1024
+_OPTIONS = (
+    ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
+    ("grpc.max_send_message_length", _MESSAGE_BYTES_MAX),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+)
+
+
+class Ranker:
+    """One ranker in this process; ``start``, then ``stop``. Tests start several."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self._clock = clock or SystemClock()
+        self._catalogue = open_catalogue(settings.catalogue)
+        # An unknown list of references stops the ranker here and not at its first publication.
+        self._references = self._catalogue.references(settings.references).id
+        self.telemetry = Telemetry(self._catalogue)
+        self.watcher: Watcher | None = None
+
+    async def start(self) -> int:
+        """Begins to follow the ledger; returns the Prometheus port."""
+        self._metrics, port = start_metrics_server(
+            self.telemetry.registry, self.settings.metrics_port, self.settings.metrics_host
+        )
+        self._channel = _channel(self.settings)
+        self.watcher = Watcher(
+            channel=self._channel,
+            token=self.settings.token,
+            view=LedgerView(self._catalogue, self.settings.trusted_keys),
+            computer=BoardComputer(self._catalogue, self._references, self.settings.convention),
+            clock=self._clock,
+            telemetry=self.telemetry,
+        )
+        self._task = asyncio.create_task(self.watcher.run())
+        get_logger().info(
+            "ranker follows",
+            gateway=self.settings.gateway,
+            metrics_port=port,
+            catalogue=self._catalogue.id,
+            references=self._references,
+            trusted_keys=len(self.settings.trusted_keys),
+        )
+        return port
+
+    async def wait(self) -> None:
+        """Returns only if the ranker broke, by raising what broke it."""
+        await self._task
+
+    async def stop(self) -> None:
+        """Finishes a publication that has begun, then disconnects."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._channel.close()
+        self._metrics.shutdown()
+        self._metrics.server_close()
+
+
+def _channel(settings: Settings) -> grpc.aio.Channel:
+    if settings.ca is None:
+        return grpc.aio.insecure_channel(settings.gateway, options=_OPTIONS)
+    credentials = grpc.ssl_channel_credentials(settings.ca.read_bytes())
+    return grpc.aio.secure_channel(settings.gateway, credentials, options=_OPTIONS)
+
+
+async def serve(settings: Settings) -> None:
+    """Ranks until SIGTERM or SIGINT, then drains."""
+    ranker = Ranker(settings)
+    await ranker.start()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    stopping = asyncio.create_task(stop.wait())
+    broken = asyncio.create_task(ranker.wait())
+    done, _ = await asyncio.wait({stopping, broken}, return_when=asyncio.FIRST_COMPLETED)
+    get_logger().info("ranker drains")
+    for task in (stopping, broken):
+        task.cancel()
+    await ranker.stop()
+    if broken in done:
+        broken.result()
+
+
+def main(environ: Mapping[str, str] | None = None) -> None:
+    """Runs a ranker with the settings of the environment."""
+    configure_logging("ranker")
+    asyncio.run(serve(Settings.from_env(os.environ if environ is None else environ)))

@@ -1,0 +1,197 @@
+"""The ledger as the ranker remembers it: verified scores of completed submissions.
+
+Every statement is verified here again, with the ranker's own list of trusted keys: a gateway that
+was broken into can hide a score, but cannot make one. Of a submission with one bad statement
+nothing is ranked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from general_level.catalogue.mapping import is_legal
+from general_level.catalogue.model import Catalogue
+from general_level.errors import GeneralLevelError, ReceiptInvalid
+from general_level.receipts import verify_envelope
+from general_level.v1 import ranking_pb2 as pb
+from general_level.wire import from_timestamp, to_rfc3339
+from services.ranker.standings import ModelEntry, TaskScore
+
+
+class LedgerBroken(GeneralLevelError):
+    """The ledger that the gateway shows is not the one that was read before."""
+
+    reason = "LEDGER_BROKEN"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A statement that did not verify; ``what`` is one of a few fixed words."""
+
+    submission_id: str
+    task_id: str
+    what: str
+
+
+@dataclass(slots=True)
+class _Submission:
+    scores: dict[str, TaskScore] = field(default_factory=dict)
+    #: What the statements say that they are about: (archive digest, catalogue id).
+    about: set[tuple[str, str]] = field(default_factory=set)
+    completion: pb.CompletionEntry | None = None
+    refused: bool = False
+
+
+class LedgerView:
+    """Applies entries in order; gives the models and says which boards they touch."""
+
+    def __init__(self, catalogue: Catalogue, trusted_keys: Sequence[bytes]) -> None:
+        self._catalogue = catalogue
+        self._trusted_keys = tuple(trusted_keys)
+        self._submissions: dict[str, _Submission] = {}
+        self._covered = _covered_boards(catalogue)
+        self._touched: set[str] = set()
+        #: The newest position that was applied.
+        self.position = 0
+        #: When that entry was appended, RFC 3339; empty before the first.
+        self.as_of = ""
+        #: The newest position that can change a board or the state of a submission.
+        self.relevant_position = 0
+
+    def apply(self, entries: Iterable[pb.LedgerEntry]) -> list[Refusal]:
+        """Takes entries in the order of the ledger; returns what did not verify.
+
+        Raises LedgerBroken unless the positions continue without a gap.
+        """
+        refusals: list[Refusal] = []
+        for entry in entries:
+            if entry.position != self.position + 1:
+                raise LedgerBroken(expected=self.position + 1, position=entry.position)
+            refusals += self._apply(entry)
+            self.position = entry.position
+            self.as_of = to_rfc3339(from_timestamp(entry.append_time))
+        return refusals
+
+    def models(self) -> list[ModelEntry]:
+        """Every completed submission without a refused statement."""
+        return [
+            ModelEntry(
+                submission_id=submission_id,
+                model_name=completion.model.model_name,
+                organisation=completion.model.organisation,
+                submitted_board_id=completion.board_id,
+                completed_at=to_rfc3339(from_timestamp(completion.complete_time)),
+                scores=dict(submission.scores),
+                owner=completion.lab_id,
+            )
+            for submission_id, submission in self._submissions.items()
+            if (completion := submission.completion) is not None
+            and not submission.refused
+            and completion.board_id in self._catalogue.boards
+        ]
+
+    def refused_ids(self) -> list[str]:
+        """Completed submissions that are left out because a statement did not verify."""
+        return [
+            submission_id
+            for submission_id, submission in self._submissions.items()
+            if submission.refused and submission.completion is not None
+        ]
+
+    def take_touched(self) -> set[str]:
+        """The boards that may have changed since this was last asked."""
+        touched, self._touched = self._touched, set()
+        return touched
+
+    def put_back(self, board_ids: Iterable[str]) -> None:
+        """Says that boards were taken and could not be published."""
+        self._touched.update(board_ids)
+
+    def _apply(self, entry: pb.LedgerEntry) -> list[Refusal]:
+        match entry.WhichOneof("entry"):
+            case "score":
+                submission = self._submissions.setdefault(entry.score.submission_id, _Submission())
+                refusals = self._take_score(submission, entry.score)
+            case "completion":
+                submission = self._submissions.setdefault(
+                    entry.completion.submission_id, _Submission()
+                )
+                submission.completion = entry.completion
+                refusals = self._check_about(submission)
+            case "withdrawal":
+                withdrawn = self._submissions.pop(entry.withdrawal.submission_id, None)
+                if withdrawn is None:
+                    return []
+                submission, refusals = withdrawn, []
+            case _:
+                return []
+        if submission.completion is not None:
+            self._touched |= self._covered.get(submission.completion.board_id, frozenset())
+            self.relevant_position = entry.position
+        return refusals
+
+    def _take_score(self, submission: _Submission, score: pb.ScoreEntry) -> list[Refusal]:
+        what = self._fault(score, submission)
+        if what:
+            submission.refused = True
+            return [Refusal(score.submission_id, score.task_id, what)]
+        submission.scores[score.task_id] = TaskScore(
+            value=score.value,
+            n=score.item_count,
+            stderr=score.standard_error if score.HasField("standard_error") else None,
+        )
+        return self._check_about(submission) if submission.completion is not None else []
+
+    def _fault(self, score: pb.ScoreEntry, submission: _Submission) -> str:
+        """What is wrong with a score; empty if it may count."""
+        task = self._catalogue.tasks.get(score.task_id)
+        if task is None:
+            return "task"
+        metric = self._catalogue.metrics[task.metric_id]
+        try:
+            statement = verify_envelope(score.envelope, self._trusted_keys)
+        except ReceiptInvalid as invalid:
+            return invalid.metadata.get("what", "envelope")
+        error = score.standard_error if score.HasField("standard_error") else None
+        signed = (
+            statement.submission_id,
+            statement.task_id,
+            statement.value,
+            statement.standard_error,
+            statement.item_count,
+            statement.missing_count,
+        )
+        if signed != (
+            score.submission_id,
+            score.task_id,
+            score.value,
+            error,
+            score.item_count,
+            score.missing_count,
+        ):
+            return "mismatch"
+        if (statement.metric_id, statement.metric_version) != (metric.id, metric.version):
+            return "metric"
+        if not is_legal(metric, score.value):
+            return "value"
+        submission.about.add((statement.archive_sha256, statement.catalogue_id))
+        return ""
+
+    def _check_about(self, submission: _Submission) -> list[Refusal]:
+        """Whether all statements are about the archive and the catalogue of the completion."""
+        completion = submission.completion
+        assert completion is not None
+        if submission.about <= {(completion.archive_sha256, completion.catalogue_id)}:
+            return []
+        submission.refused = True
+        return [Refusal(completion.submission_id, "", "archive")]
+
+
+def _covered_boards(catalogue: Catalogue) -> dict[str, frozenset[str]]:
+    """For each board, the boards on which a submission made for it stands."""
+    tasks = {board.id: frozenset(board.task_ids) for board in catalogue.boards.values()}
+    return {
+        made_for: frozenset(board for board, needed in tasks.items() if needed <= held)
+        for made_for, held in tasks.items()
+    }

@@ -1,0 +1,70 @@
+"""What an operator sets for a ranker, read once from ``RANKER_*``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from general_level.trusted_keys import read_trusted_keys
+from services.kit.settings import Environment, Secret, SettingInvalid
+from services.ranker.formulas.conventions import Convention
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of a ranker; a docstring under each says what it means."""
+
+    gateway: str
+    """The gateway's internal address, ``host:port``."""
+
+    token: Secret
+    """A token of kind ranker, from ``RANKER_TOKEN`` or the file in ``RANKER_TOKEN_FILE``."""
+
+    trusted_keys: tuple[bytes, ...]
+    """Raw Ed25519 public keys of the graders whose statements count."""
+
+    catalogue: str
+    """A shipped catalogue's name, or a folder of the same format."""
+
+    references: str | None
+    """The id of the reference list; the catalogue's default if not set."""
+
+    convention: Convention
+    """How raw values become scores; ``general-level`` outside of comparisons with print."""
+
+    metrics_port: int
+    """Prometheus port; 0 picks a free one."""
+
+    metrics_host: str
+    """The interface of the Prometheus port."""
+
+    ca: Path | None
+    """PEM file of the CA that signed the gateway's certificate; plain text without it."""
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Settings:
+        """Reads ``RANKER_*``; SettingInvalid names the variable that cannot be used."""
+        env = Environment(environ, "RANKER_")
+        token = env.secret("TOKEN")
+        if token is None:
+            raise SettingInvalid("Set RANKER_TOKEN.", variable="RANKER_TOKEN", problem="missing")
+        keys = env.path("TRUSTED_KEYS")
+        if keys is None:
+            raise SettingInvalid(
+                "Set RANKER_TRUSTED_KEYS.", variable="RANKER_TRUSTED_KEYS", problem="missing"
+            )
+        names = tuple(str(convention) for convention in Convention)
+        convention = env.choice("CONVENTION", str(Convention.GENERAL_LEVEL), names)
+        return cls(
+            gateway=env.text("GATEWAY", "127.0.0.1:50052"),
+            token=token,
+            trusted_keys=read_trusted_keys(keys),
+            catalogue=env.text("CATALOGUE", "general-bench"),
+            # An empty value means the default, as an unset one does.
+            references=environ.get("RANKER_REFERENCES") or None,
+            convention=Convention(convention),
+            metrics_port=env.integer("METRICS_PORT", 9465, low=0, high=65535),
+            metrics_host=env.text("METRICS_HOST", "127.0.0.1"),
+            ca=env.path("CA"),
+        )
