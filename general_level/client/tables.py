@@ -204,9 +204,8 @@ def _score(standing: Standing) -> str:
     score = show_number(standing.score)
     if standing.score is None or standing.interval is None:
         return score
-    interval = standing.interval
-    half = max(interval.high - standing.score, standing.score - interval.low)
-    return f"{score} ± {half:.2f}"
+    # Both ends: near 0 an interval is far from symmetric.
+    return f"{score} [{standing.interval.low:.2f}, {standing.interval.high:.2f}]"
 
 
 def _at_level(scores: LevelScores | None, level: int) -> float | None:

@@ -2,151 +2,198 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import shutil
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from general_level.catalogue import Grading
 from general_level.client import Client, ModelMetadata
-from general_level.client.models import Submission
+from general_level.client.models import Standings, Submission, SubmissionState
 from general_level.client.tables import standings_table
-from general_level.errors import GeneralLevelError, NotFound
+from general_level.errors import Unavailable
 from general_level.receipts import dump_receipt, load_receipt, verify_receipt
 from general_level.trusted_keys import read_trusted_keys
 from services.platform.app import Ports, start
 from services.platform.home import Home, run_module
 
 BOARD: Final = "A-full"
-#: Printed at the end, when it has been published.
-SHOWN_BOARDS: Final = ("A-full", "B-image", "C-audio-comprehension")
-#: The platform publishes a finished submission within a second; this is for slow machines.
-_PUBLISH_SECONDS_MAX: Final = 30.0
-
+#: Printed at the end.
+SHOWN_BOARDS: Final = (BOARD, "B-image", "C-audio-comprehension")
 BASELINES: Final = ("majority", "neighbour", "linear", "polyglot")
+#: The ranker publishes within a second; this is for slow machines.
+_FOLLOW_SECONDS_MAX: Final = 30.0
+_POLL_SECONDS: Final = 0.1
+
+
+class DemoFailed(Unavailable):
+    """The demonstration did not end as it should."""
+
+    reason = "DEMO_FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A baseline that took part."""
+
+    name: str
+    token: str
+    archive: Path
+    submission: Submission
 
 
 def run_demo(home: Home, ports: Ports, wait: Callable[[], None] | None) -> None:
-    """Everything from an empty folder to boards; with ``wait`` the platform then stays up."""
-    console = Console()
+    """From an empty folder to boards; with ``wait`` the platform then stays up until it returns."""
+    console = Console(highlight=False)
     begun = time.monotonic()
-    benchmark = home.folder.with_name(f"{home.folder.name}-benchmark")
+    shutil.rmtree(home.folder, ignore_errors=True)
+    console.print("[bold]1.[/] The sample benchmark is built, and its answers are sealed.")
     home.prepare()
-    if not home.sealed.exists():
-        console.print("[bold]1.[/] The sample benchmark is built and its answers are sealed.")
-        if not benchmark.exists():
-            run_module("samples", "build", "--out", str(benchmark))
-        home.seal(benchmark)
+    benchmark = home.folder / "benchmark"
+    run_module("samples", "build", "--out", str(benchmark))
+    home.seal(benchmark)
     console.print("[bold]2.[/] Gateway, ranker and one grader per modality start.")
     supervisor = start(home, ports)
+    target = f"127.0.0.1:{ports.public}"
     try:
-        target = f"127.0.0.1:{ports.public}"
-        console.print("[bold]3.[/] The baselines take part as labs do: agreement, inputs, upload.")
-        published = [_take_part(console, home, target, name) for name in BASELINES]
-        console.print("[bold]4.[/] The boards:")
-        _print_boards(console, target)
-        console.print("[bold]5.[/] A lab checks its receipt offline:")
-        for submission, archive, token in published[-1:]:
-            _check_receipt(console, home, target, submission, archive, token)
-        console.print(f"Done in {time.monotonic() - begun:.0f} s.")
+        console.print("[bold]3.[/] Baselines take part as labs do: agreement, inputs, upload.")
+        taken = _take_part(console, home, target)
+        console.print("[bold]4.[/] A judge's ratings of one task are imported, and graded.")
+        _rate(console, home, target, taken[-1])
+        console.print("[bold]5.[/] The boards:")
+        with Client(target, insecure=True) as client:
+            for board in SHOWN_BOARDS:
+                console.print(f"\n[bold]{board}[/]")
+                console.print(
+                    standings_table(client.standings(board)), markup=False, soft_wrap=True
+                )
+        console.print("\n[bold]6.[/] A lab checks its receipt, without asking anyone:")
+        _check_receipt(console, home, target, taken[-1])
+        console.print(f"\nDone in {time.monotonic() - begun:.0f} s.")
         if wait is not None:
-            console.print(
-                f"The platform stays up: gRPC for labs at {target}, logs in {home.logs}. "
-                "Ctrl-C drains and stops it."
-            )
+            _explain(console, home, target, taken[-1])
             wait()
     finally:
         supervisor.stop()
 
 
-def _take_part(
-    console: Console, home: Home, target: str, baseline: str
-) -> tuple[Submission, Path, str]:
-    token = home.new_lab(f"Baseline {baseline}")
-    work = home.folder / "labs" / baseline
-    work.mkdir(parents=True, exist_ok=True)
-    with Client(target, token, insecure=True) as client:
-        client.accept_agreement(client.agreement().version)
-        inputs = client.download_inputs(BOARD, work)
-        archive = _predict(baseline, inputs, work)
-        with Progress(
-            TextColumn(f"   {baseline:10}"),
-            BarColumn(24),
-            TextColumn("{task.description}"),
-            TimeElapsedColumn(),
-            console=console,
-        ) as progress:
-            bar = progress.add_task("uploading", total=None)
-            try:
-                submission = client.submit(
-                    archive,
-                    metadata=ModelMetadata(
-                        model_name=archive.name.removesuffix(f"-{BOARD}.zip"),
-                        organisation="Sample baselines",
-                        description="A baseline that ships with the platform.",
-                    ),
-                )
-                for state in client.watch(submission.submission_id):
-                    submission = state
-                    progress.update(
-                        bar,
-                        description=str(state.state),
-                        total=state.progress.tasks_total or None,
-                        completed=state.progress.tasks_done,
-                    )
-            except GeneralLevelError as error:
-                progress.update(bar, description=f"{error.reason}: {error}")
-                raise
-    if submission.state != "published":
-        details = "; ".join(f"{f.code} {f.path} {f.message}" for f in submission.findings[:5])
-        raise RuntimeError(f"{baseline} ended {submission.state} {submission.failure_reason} {details}")
-    return submission, archive, token
-
-
-def _predict(baseline: str, inputs: Path, work: Path) -> Path:
-    for earlier in work.glob(f"*-{BOARD}.zip"):
-        if earlier != inputs:
-            earlier.unlink()
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "samples", "predict", "--baseline", baseline),
-            *("--inputs", str(inputs), "--board", BOARD, "--out", str(work)),
-        ],
-        check=True,
-        stdout=subprocess.DEVNULL,
+def _take_part(console: Console, home: Home, target: str) -> list[Taken]:
+    tokens = {name: home.new_lab(f"Baseline {name}") for name in BASELINES}
+    folder = home.folder / "labs"
+    folder.mkdir()
+    for name, token in tokens.items():
+        with Client(target, token, insecure=True) as client:
+            client.accept_agreement(client.agreement().version)
+            if name == BASELINES[0]:
+                inputs = client.download_inputs(BOARD, folder)
+    chosen = [word for name in BASELINES for word in ("--baseline", name)]
+    printed = run_module(
+        "samples", "predict", *chosen, "--inputs", str(inputs), "--out", str(folder)
     )
-    return next(path for path in work.glob(f"*-{BOARD}.zip") if path != inputs)
+    archives = [Path(line) for line in printed.splitlines() if line.endswith(".zip")]
+    return [
+        _submit(console, target, name, tokens[name], archive)
+        for name, archive in zip(BASELINES, archives, strict=True)
+    ]
 
 
-def _print_boards(console: Console, target: str) -> None:
+def _submit(console: Console, target: str, name: str, token: str, archive: Path) -> Taken:
+    metadata = ModelMetadata(
+        model_name=archive.name.removesuffix(f"-{BOARD}.zip"),
+        organisation="Sample baselines",
+        description="A baseline that ships with the platform.",
+    )
+    columns = (
+        TextColumn(f"   {name:10}"),
+        BarColumn(24),
+        TextColumn("{task.description:12}"),
+        TimeElapsedColumn(),
+    )
+    with (
+        Client(target, token, insecure=True) as client,
+        Progress(*columns, console=console) as bars,
+    ):
+        bar = bars.add_task("uploading", total=None)
+        submission = client.submit(archive, metadata=metadata)
+        for update in client.watch(submission.submission_id):
+            submission = update
+            bars.update(
+                bar,
+                description=update.state.lower(),
+                total=update.progress.tasks_total or None,
+                completed=update.progress.tasks_done,
+            )
+    if submission.state is not SubmissionState.PUBLISHED:
+        found = "; ".join(f"{f.code} {f.path}: {f.message}" for f in submission.findings[:5])
+        raise DemoFailed(f"{name} is {submission.state} {submission.failure_reason} {found}")
+    return Taken(name, token, archive, submission)
+
+
+def _rate(console: Console, home: Home, target: str, taken: Taken) -> None:
+    """Imports ratings for the task that only they can score, and waits until the board has it."""
+    catalogue = home.catalogue()
+    task_id = next(
+        task_id
+        for task_id in catalogue.tasks
+        if catalogue.metric_of(task_id).grading is Grading.RATINGS
+    )
+    ratings = home.folder / "ratings.json"
+    inputs = next((home.folder / "labs").glob("inputs-*.zip"))
+    run_module(
+        *("samples", "rate", "--archive", str(taken.archive)),
+        *("--inputs", str(inputs), "--out", str(ratings)),
+    )
+    submission_id = taken.submission.submission_id
     with Client(target, insecure=True) as client:
-        for board in SHOWN_BOARDS:
-            deadline = time.monotonic() + _PUBLISH_SECONDS_MAX
-            while True:
-                try:
-                    standings = client.standings(board)
-                except NotFound:
-                    if time.monotonic() > deadline:
-                        raise
-                    time.sleep(0.1)
-                else:
-                    break
-            console.print(standings_table(standings))
+        before = _supported(client.standings(BOARD), submission_id)
+        run_module(
+            *("services.gateway", "ratings", "import", "--database", home.database_url),
+            *("--catalogue", home.catalogue_spec, "--submission", submission_id),
+            *("--task", task_id, str(ratings)),
+        )
+        deadline = time.monotonic() + _FOLLOW_SECONDS_MAX
+        while _supported(client.standings(BOARD), submission_id) == before:
+            if time.monotonic() > deadline:
+                raise DemoFailed("The board did not follow the ratings.")
+            time.sleep(_POLL_SECONDS)
+    console.print(f"   {catalogue.tasks[task_id].name} of {taken.name} is on the board.")
 
 
-def _check_receipt(
-    console: Console, home: Home, target: str, submission: Submission, archive: Path, token: str
-) -> None:
-    with Client(target, token, insecure=True) as client:
-        path = archive.with_suffix(".receipt.json")
-        path.write_bytes(dump_receipt(client.receipt(submission.submission_id)))
+def _supported(standings: Standings, submission_id: str) -> int:
+    return next(
+        row.supported_tasks for row in standings.standings if row.submission_id == submission_id
+    )
+
+
+def _check_receipt(console: Console, home: Home, target: str, taken: Taken) -> None:
+    with Client(target, taken.token, insecure=True) as client:
+        path = taken.archive.with_suffix(".receipt.json")
+        path.write_bytes(dump_receipt(client.receipt(taken.submission.submission_id)))
     report = verify_receipt(
         load_receipt(path.read_bytes()),
-        archive=archive,
+        archive=taken.archive,
         trusted_keys=read_trusted_keys(home.trusted_keys),
     )
-    console.print(f"   {path.name}: {report}")
+    console.print(
+        f"   {len(report.statements)} signed scores hold, {report.members_checked} files of the "
+        f"archive match, signed by {', '.join(key[:12] for key in report.key_ids)}."
+    )
+
+
+def _explain(console: Console, home: Home, target: str, taken: Taken) -> None:
+    token_file = home.folder / "labs" / "token.txt"
+    token_file.touch(mode=0o600)
+    token_file.write_text(taken.token)
+    console.print(
+        f"The platform stays up; Ctrl-C drains and stops it. Try in another terminal:\n"
+        f"   export GENERAL_LEVEL_TARGET={target} GENERAL_LEVEL_INSECURE=1\n"
+        f"   .venv/bin/general-level board {BOARD}\n"
+        f"   .venv/bin/general-level submissions --token-file {token_file}\n"
+        f"Logs are in {home.logs}.",
+        soft_wrap=True,
+    )

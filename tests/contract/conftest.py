@@ -8,9 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from lab_gateway import LabGateway, OpenLab, OpenLabs, open_lab
 
 from general_level.testing import FakeGateway
+from tests.contract.lab_gateway import LabGateway, OpenLab, OpenLabs, open_lab
 from tests.support.real_lab_gateway import real_lab_gateway
 
 _FIXTURES = {"fake": "fake_lab_gateway", "real": "shared_real_gateway"}

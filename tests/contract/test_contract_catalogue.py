@@ -7,9 +7,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from lab_gateway import UNKNOWN_BOARD, LabGateway, OpenLab, OpenLabs
 
 from general_level.errors import InvalidRequest, UnknownBoard
+from tests.contract.lab_gateway import UNKNOWN_BOARD, LabGateway, OpenLab, OpenLabs
 
 
 def test_boards_by_scope_are_all_boards(open_labs: OpenLabs) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import grpc
 import pytest
-from lab_gateway import REQUEST_ID, UNKNOWN_BOARD, LabGateway, OpenLab, OpenLabs
 
 from general_level.client import ModelMetadata, QuotaStatus, SubmissionState
 from general_level.errors import (
@@ -22,6 +21,7 @@ from general_level.errors import (
 from general_level.identifiers import new_request_id
 from general_level.v1 import submission_pb2 as pb
 from general_level.wire import from_rpc_error
+from tests.contract.lab_gateway import REQUEST_ID, UNKNOWN_BOARD, LabGateway, OpenLab, OpenLabs
 
 METADATA = ModelMetadata(
     model_name="A Model",

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lab_gateway import REQUEST_ID, LabGateway, OpenLab, OpenLabs
 
 from general_level.client import Client
 from general_level.client.models import Standing
 from general_level.errors import NotAuthenticated, NotFound
+from tests.contract.lab_gateway import REQUEST_ID, LabGateway, OpenLab, OpenLabs
 
 Call = Callable[[Client, Path, str], object]
 

@@ -7,7 +7,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from lab_gateway import REQUEST_ID, UNKNOWN_BOARD, LabGateway, OpenLab, OpenLabs, spoil
 
 from general_level.client import Submission, SubmissionState, TaskOutcome
 from general_level.errors import (
@@ -18,6 +17,14 @@ from general_level.errors import (
 )
 from general_level.identifiers import new_request_id
 from general_level.receipts import dump_receipt, load_receipt, verify_receipt
+from tests.contract.lab_gateway import (
+    REQUEST_ID,
+    UNKNOWN_BOARD,
+    LabGateway,
+    OpenLab,
+    OpenLabs,
+    spoil,
+)
 
 STATES_IN_ORDER = [
     SubmissionState.CREATED,

@@ -6,12 +6,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from lab_gateway import REQUEST_ID, LabGateway, OpenLab, spoil
 
 from general_level.client import QuotaStatus, SubmissionState
 from general_level.errors import QuotaExceeded, SubmissionPending
 from general_level.identifiers import new_request_id
 from general_level.wire import from_rfc3339
+from tests.contract.lab_gateway import REQUEST_ID, LabGateway, OpenLab, spoil
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)

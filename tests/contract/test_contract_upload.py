@@ -8,7 +8,6 @@ from pathlib import Path
 
 import grpc
 import pytest
-from lab_gateway import REQUEST_ID, TIMEOUT_SECONDS, OpenLab, messages
 
 from general_level.client import QuotaStatus, SubmissionState
 from general_level.errors import (
@@ -20,6 +19,7 @@ from general_level.errors import (
 )
 from general_level.v1 import submission_pb2 as pb
 from general_level.wire import from_rpc_error
+from tests.contract.lab_gateway import REQUEST_ID, TIMEOUT_SECONDS, OpenLab, messages
 
 ARRIVED = {"CHECKING", "QUEUED", "GRADING", "RANKING", "PUBLISHED"}
 

@@ -122,9 +122,7 @@ async def test_a_labs_token_leases_no_jobs_and_the_public_port_knows_no_graders(
     outside = grading_pb2_grpc.GradingServiceStub(await gateway.channel())
     token = await gateway.token("grader", modality="image")
     with pytest.raises(errors.GeneralLevelError) as caught:
-        await answered(
-            outside.LeaseJobs(request, metadata=[("authorization", f"Bearer {token}")])
-        )
+        await answered(outside.LeaseJobs(request, metadata=[("authorization", f"Bearer {token}")]))
     assert caught.value.metadata["status"] == "UNIMPLEMENTED"
 
 
@@ -214,9 +212,7 @@ async def test_of_100_creates_at_once_exactly_one_is_accepted(gateway, lab, cloc
     await gateway.move(first.submission_id, *PUBLISHED_WAY)
     clock.advance(HOUR)
     (second,), refused = await outcomes_of_parallel_creates(lab)
-    assert {error.metadata["pending_submission_id"] for error in refused} == {
-        second.submission_id
-    }
+    assert {error.metadata["pending_submission_id"] for error in refused} == {second.submission_id}
     # The day is full: nobody gets in, and everybody is told until when.
     await gateway.move(second.submission_id, *PUBLISHED_WAY)
     accepted, refused = await outcomes_of_parallel_creates(lab)
@@ -390,7 +386,7 @@ async def test_a_watch_shows_every_state_in_order_and_ends_with_the_last(gateway
 
     async def watch() -> None:
         async for update in lab.watch(submission_id):
-            seen.append(update)
+            seen.append(update)  # noqa: PERF401  others look at it meanwhile
 
     watching = asyncio.create_task(watch())
     for state in PUBLISHED_WAY:

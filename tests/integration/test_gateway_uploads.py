@@ -79,9 +79,7 @@ async def test_an_upload_cut_at_random_bytes_goes_on_until_it_is_whole(
     async with BreakingProxy(gateway.ports.public, cuts) as proxy:
 
         def submit():
-            with Client(
-                f"127.0.0.1:{proxy.port}", lab.token, insecure=True, retry=RETRY
-            ) as client:
+            with Client(f"127.0.0.1:{proxy.port}", lab.token, insecure=True, retry=RETRY) as client:
                 return client.submit(path, board=large.board)
 
         submitted = await asyncio.to_thread(submit)
@@ -154,7 +152,9 @@ async def test_a_stream_elsewhere_than_at_the_end_is_told_where_to_go_on(lab, of
     assert (await lab.get(submission_id)).state == pb.SUBMISSION_STATE_CREATED
 
 
-async def test_of_two_streams_at_once_one_wins_and_nothing_is_interleaved(lab, gateway, large):
+async def test_of_two_streams_at_once_one_wins_and_nothing_is_interleaved(
+    lab, gateway, tmp_path, large
+):
     submission_id = (await lab.create(large)).submission_id
     other = bytes(len(large.data))
     first, second = lab.open_upload(), lab.open_upload()
@@ -171,6 +171,9 @@ async def test_of_two_streams_at_once_one_wins_and_nothing_is_interleaved(lab, g
         await second.end()
     assert won.durable_bytes == len(large.data)
     assert stored_sha256(gateway, submission_id) == large.sha256
+    # What the loser had stored is not left lying about.
+    kept = [file for file in (tmp_path / "objects").rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in kept) == len(large.data)
     states = (pb.SUBMISSION_STATE_CHECKING, pb.SUBMISSION_STATE_QUEUED)
     await lab.when(submission_id, *states)
 
@@ -253,14 +256,15 @@ async def test_a_gateway_that_is_restarted_in_the_middle_goes_on_where_it_was(tm
         submission_id = (await lab.create(large)).submission_id
         stream = lab.open_upload()
         messages = list(upload_messages(submission_id, large.data))
-        stream.send(*messages[: 1 + uploads.PART_BYTES // CHUNK_BYTES])
+        stream.send(*messages[: 3 + uploads.PART_BYTES // CHUNK_BYTES])
         await eventually(lambda: has_parts(before, submission_id))
         token = lab.token
         # It stops with the stream open: its bytes that came are kept.
     async with running(tmp_path) as after:
         lab = await after.lab(token)
         durable = await lab.durable_bytes(submission_id)
-        assert durable >= uploads.PART_BYTES
+        # More than the full part: also what had come of the next one.
+        assert durable > uploads.PART_BYTES
         assert (await lab.get(submission_id)).state == pb.SUBMISSION_STATE_UPLOADING
         await lab.upload(submission_id, large.data, offset=durable)
         assert stored_sha256(after, submission_id) == large.sha256

@@ -50,3 +50,25 @@ def test_an_error_keeps_its_traceback_on_the_same_line(stream):
 def test_debug_events_are_left_out_by_default(stream):
     get_logger().debug("noise")
     assert stream.getvalue() == ""
+
+
+class Terminal(io.StringIO):
+    """A stream that says that somebody reads it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("kind", [io.StringIO, Terminal])
+def test_a_traceback_shows_no_local_variable(kind):
+    out = kind()
+    configure_logging("scorer", stream=out)
+    try:
+        answer = "canary-" + "3c11"
+        raise ValueError(len(answer))
+    except ValueError as error:
+        get_logger().error("failed", exc_info=error)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+    assert "ValueError: 11" in out.getvalue()
+    assert "canary-3c11" not in out.getvalue()

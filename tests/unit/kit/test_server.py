@@ -245,9 +245,7 @@ async def health_over_tls(port: int, ca: bytes, pair: tuple[bytes, bytes] | None
 
 async def test_tls_serves_those_who_trust_the_certificate_and_no_plain_text(certificate):
     server = Server([NAME])
-    server.bind(
-        "127.0.0.1:0", TlsFiles(certificate / "certificate.pem", certificate / "key.pem")
-    )
+    server.bind("127.0.0.1:0", TlsFiles(certificate / "certificate.pem", certificate / "key.pem"))
     await server.start()
     ca = (certificate / "certificate.pem").read_bytes()
     assert await health_over_tls(server.port, ca) == health_pb2.HealthCheckResponse.SERVING

@@ -14,7 +14,7 @@ from services.grader.metrics.numbers.errors import mae, mse, rmse
 from services.grader.metrics.table import TEXT_METRICS
 from services.grader.metrics.text import code
 from services.grader.metrics.text.normalise import lower, words
-from services.grader.metrics.text.treebank import WordTokenizer, split_words
+from services.grader.metrics.text.treebank import WordTokenizer, encode_words, split_words
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # deprecations inside the oracles, not ours
@@ -91,6 +91,21 @@ def test_word_tokens_equal_nltk_on_odd_strings(joined):
 
         assert ours(text) == expected, repr(text)
         assert split_words(text) == expected, repr(text)
+
+
+def test_a_column_of_word_tokens_equals_nltk():
+    rng = random.Random(8)
+    rows = [rng.choices(ATOMS + VOCABULARY * 3, k=rng.choice([0, 1, 4, 9])) for _ in range(1500)]
+    # Whole batches with single spaces, and batches with anything.
+    texts = [" ".join("".join(row).split()) for row in rows] + [" ".join(row) for row in rows]
+    ours = encode_words(texts)
+    ends = np.cumsum(ours.lengths)
+    names: dict[int, str] = {}
+    for text, ids in zip(texts, np.split(ours.ids, ends[:-1]), strict=True):
+        expected = NLTKWordTokenizer().tokenize(text)
+
+        assert [names.setdefault(n, t) for n, t in zip(ids, expected, strict=True)] == expected
+    assert len(set(names.values())) == len(names)
 
 
 def test_word_tokens_equal_nltk_on_prose():
