@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -35,6 +36,15 @@ class ProcessSpec:
     stop_wave: int
 
 
+_PR_SET_PDEATHSIG: Final = 1
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+
+
+def _end_with_parent() -> None:
+    """Asks the kernel for SIGTERM when the supervisor is gone, however it went (in the child)."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 @dataclass(slots=True)
 class _Child:
     spec: ProcessSpec
@@ -50,6 +60,7 @@ class Supervisor:
     def __init__(self, specs: Sequence[ProcessSpec], logs: Path) -> None:
         self._logs = logs
         self._stopping = threading.Event()
+        self._stopped = threading.Event()
         self._children = {spec.name: _Child(spec, self._start(spec)) for spec in specs}
         self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._watcher.start()
@@ -65,7 +76,6 @@ class Supervisor:
     def stop(self) -> None:
         """Drains wave by wave: SIGTERM, then SIGKILL for what does not end in time."""
         self._stopping.set()
-        self._watcher.join()
         for wave in sorted({child.spec.stop_wave for child in self._children.values()}):
             children = [c for c in self._children.values() if c.spec.stop_wave == wave]
             for child in children:
@@ -79,6 +89,8 @@ class Supervisor:
                     get_logger().warning("child killed after drain", child=child.spec.name)
                     child.process.kill()
                     child.process.wait()
+        self._stopped.set()
+        self._watcher.join()
 
     def _start(self, spec: ProcessSpec) -> subprocess.Popen[bytes]:
         with (self._logs / f"{spec.name}.log").open("ab") as log:
@@ -90,12 +102,16 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 # Ctrl-C goes to us alone: we drain the children in order.
                 start_new_session=True,
+                # One system call, no lock: safe beside other threads.
+                preexec_fn=_end_with_parent,  # noqa: PLW1509
             )
 
     def _watch(self) -> None:
-        while not self._stopping.wait(_WATCH_SECONDS):
+        # The thread outlives its children: the kernel tells them of the end of the thread that
+        # started them as of the end of a parent.
+        while not self._stopped.wait(_WATCH_SECONDS):
             for child in self._children.values():
-                if child.process.poll() is not None:
+                if child.process.poll() is not None and not self._stopping.is_set():
                     self._revive(child)
 
     def _revive(self, child: _Child) -> None:

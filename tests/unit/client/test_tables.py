@@ -108,6 +108,6 @@ def test_a_board_shows_score_interval_modalities_and_indistinguishable_neighbour
     board = Standings("A-full", "c", "r", "general-level", 699, 1, NOON, "0" * 64, (first, second))
     assert [" ".join(line.split()) for line in standings_table(board).splitlines()] == [
         "RANK MODEL ORGANISATION LEVEL SCORE IMAGE SUPPORTED WINS DATE",
-        "1 First Lab 3 20.12 ± 1.38 30.00 10 3 2026-01-05",
+        "1 First Lab 3 20.12 [19.00, 21.50] 30.00 10 3 2026-01-05",
         "2≈ Second – 0 – – 0 0 –",
     ]
