@@ -47,8 +47,11 @@ class GeneralLevelError(Exception):
 
 def from_reason(reason: str, message: str, metadata: dict[str, str]) -> GeneralLevelError:
     """The error that another process raised, rebuilt from its reason and metadata."""
-    error = _BY_REASON.get(reason, GeneralLevelError)(**metadata)
+    kind = _BY_REASON.get(reason, GeneralLevelError)
+    # Not by its constructor, which may ask for more than what travelled.
+    error = kind.__new__(kind)
     error.args = (message,)
+    error.metadata = dict(metadata)
     return error
 
 

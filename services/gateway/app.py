@@ -80,6 +80,7 @@ class Gateway:
         )
         self.maintenance = Maintenance(
             database=self.database,
+            objects=self._objects,
             signals=self.signals,
             clock=self.clock,
             telemetry=self.telemetry,
@@ -119,6 +120,7 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._submissions.settle()
         self._checker.close()
         self._metrics.shutdown()
         self._metrics.server_close()
@@ -126,18 +128,18 @@ class Gateway:
 
     def _add_public(self) -> None:
         authenticator = Authenticator(self.database)
+        self._submissions = SubmissionServicer(
+            database=self.database,
+            objects=self._objects,
+            signals=self.signals,
+            clock=self.clock,
+            catalogue=self.catalogue,
+            authenticator=authenticator,
+            telemetry=self.telemetry,
+            trusted_keys=self._trusted,
+        )
         submission_pb2_grpc.add_SubmissionServiceServicer_to_server(
-            SubmissionServicer(
-                database=self.database,
-                objects=self._objects,
-                signals=self.signals,
-                clock=self.clock,
-                catalogue=self.catalogue,
-                authenticator=authenticator,
-                telemetry=self.telemetry,
-                trusted_keys=self._trusted,
-            ),
-            self._public.grpc,
+            self._submissions, self._public.grpc
         )
         quota_pb2_grpc.add_QuotaServiceServicer_to_server(
             QuotaServicer(database=self.database, clock=self.clock, authenticator=authenticator),
@@ -192,12 +194,12 @@ def _trusted_keys(path: Path | None) -> tuple[bytes, ...]:
 
 async def serve(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT, then drains."""
-    gateway = Gateway(settings)
-    await gateway.start()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    gateway = Gateway(settings)
+    await gateway.start()
     await stop.wait()
     get_logger().info("gateway drains")
     await gateway.stop()

@@ -9,15 +9,16 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from general_level.errors import IllegalTransition, InvalidRequest, OffsetMismatch
 from services.gateway import submissions
 from services.gateway.states import State
+from services.gateway.storage.tables import submissions as submissions_table
 from services.gateway.storage.tables import upload_parts
 from services.kit.objects import Objects, Part, PartedFile
 
@@ -25,6 +26,8 @@ from services.kit.objects import Objects, Part, PartedFile
 PART_BYTES: Final = 8 * 1024 * 1024
 #: One message of the upload stream.
 CHUNK_BYTES_MAX: Final = 1024 * 1024
+#: How long the bytes of a submission that came to nothing are kept.
+DISCARD_AFTER: Final = timedelta(days=1)
 _HASH_READ_BYTES: Final = 4 * 1024 * 1024
 
 
@@ -122,6 +125,30 @@ def finish(connection: Connection, now: datetime, submission_id: str, sha256: st
         failure_reason="digest-mismatch",
     )
     return False
+
+
+def discardable(connection: Connection, now: datetime, limit: int = 10) -> list[str]:
+    """Submissions whose archive nobody needs any more: never graded, and over for a day.
+
+    A FAILED one is kept: the fault was ours and may have to be understood.
+    """
+    rows = connection.scalars(
+        select(submissions_table.c.submission_id)
+        .where(
+            submissions_table.c.state.in_((State.REJECTED, State.CANCELLED, State.EXPIRED)),
+            submissions_table.c.update_time <= now - DISCARD_AFTER,
+            select(upload_parts.c.offset)
+            .where(upload_parts.c.submission_id == submissions_table.c.submission_id)
+            .exists(),
+        )
+        .limit(limit)
+    )
+    return [str(submission_id) for submission_id in rows]
+
+
+def forget_parts(connection: Connection, submission_id: str) -> None:
+    """Removes the rows of parts whose objects are gone."""
+    connection.execute(delete(upload_parts).where(upload_parts.c.submission_id == submission_id))
 
 
 def digest_of(objects: Objects, parts: Sequence[Part]) -> str:

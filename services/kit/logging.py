@@ -21,9 +21,7 @@ def configure_logging(
     render: list[structlog.typing.Processor]
     if out.isatty():
         # Not the formatter that shows local variables: they may hold anything.
-        render = [
-            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-        ]
+        render = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     else:
         render = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     structlog.configure(

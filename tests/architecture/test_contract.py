@@ -1,7 +1,7 @@
 """The wire contract keeps its habits and its promises.
 
-`contract.json` holds every service, message and enum as published. What is in it may be added to and
-never changed: an older client still speaks it. After an addition, write it anew:
+`contract.json` holds every service, message and enum as published. It may be added to and never
+changed: an older client still speaks it. After an addition, write it anew:
 
     python -m tests.architecture.test_contract
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,13 +65,17 @@ def test_a_broken_connection_loses_at_most_what_was_not_durable(
     data = archive.read_bytes()
     sent = data[: max(1, int(part * len(data)))]
 
+    begun = threading.Event()
+
     def breaking() -> Iterator[pb.UploadArchiveRequest]:
         yield from messages(created, [sent], 0)
+        assert begun.wait(TIMEOUT_SECONDS)
         call.cancel()
 
     call = lab.raw.stub.UploadArchive.future(
         breaking(), metadata=lab.raw.metadata, timeout=TIMEOUT_SECONDS
     )
+    begun.set()
     with pytest.raises(grpc.FutureCancelledError):
         call.result()
     assert lab.raw.durable_bytes(created) <= len(sent)

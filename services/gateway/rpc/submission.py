@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,7 +14,13 @@ from sqlalchemy import Connection
 
 from general_level.catalogue import Catalogue
 from general_level.create_request import check_create
-from general_level.errors import DigestMismatch, IllegalTransition, InvalidRequest
+from general_level.errors import (
+    DigestMismatch,
+    IllegalTransition,
+    InvalidRequest,
+    OffsetMismatch,
+    Unavailable,
+)
 from general_level.identifiers import new_id
 from general_level.v1 import submission_pb2 as pb
 from general_level.v1 import submission_pb2_grpc
@@ -57,12 +64,20 @@ class SubmissionServicer(submission_pb2_grpc.SubmissionServiceServicer):
         self._authenticator = authenticator
         self._telemetry = telemetry
         self._trusted_keys = tuple(trusted_keys)
+        self._storing: set[asyncio.Task[int]] = set()
+
+    async def settle(self) -> None:
+        """Returns once every part that has come is stored; call it when no more can come."""
+        while self._storing:
+            await asyncio.wait(self._storing)
 
     async def CreateSubmission(
         self, request: pb.CreateSubmissionRequest, context: Any
     ) -> pb.CreateSubmissionResponse:
         identity = await self._authenticator.require(context, "lab")
         check_create(request, self._catalogue)
+        # One UUID has two spellings; it names one create.
+        request.request_id = request.request_id.lower()
         now = self._clock.now()
 
         def work(connection: Connection) -> pb.Submission:
@@ -135,9 +150,16 @@ class SubmissionServicer(submission_pb2_grpc.SubmissionServiceServicer):
         # The object first, then its row: a row never names what is not there.
         key = uploads.object_key(submission_id, offset)
         await asyncio.to_thread(self._objects.put, key, data)
-        durable = await self._database.run_write(
-            uploads.add_part, self._clock.now(), submission_id, Part(offset, len(data), key)
-        )
+        part = Part(offset, len(data), key)
+        try:
+            durable = await self._database.run_write(
+                uploads.add_part, self._clock.now(), submission_id, part
+            )
+        except (OffsetMismatch, IllegalTransition, InvalidRequest):
+            # Another stream was first, or the submission has ended: nobody will read this object.
+            with suppress(Unavailable):
+                await asyncio.to_thread(self._objects.delete, [key])
+            raise
         self._telemetry.upload_bytes.inc(len(data))
         self._signals.notify(f"submission/{submission_id}")
         return durable

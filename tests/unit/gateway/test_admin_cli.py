@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 
 import pytest
+import structlog
 from click.testing import CliRunner
 
 from services.gateway import identity
 from services.gateway.__main__ import MODALITIES, main
 from services.gateway.storage.database import Database
+from services.kit.logging import configure_logging
 
 
 @pytest.fixture
 def url(tmp_path):
     return f"sqlite:///{tmp_path / 'gateway.db'}"
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    """Log events of services that other tests left running are no part of a command's output."""
+    configure_logging("test", stream=io.StringIO())
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture

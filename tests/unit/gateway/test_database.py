@@ -27,9 +27,13 @@ def count_labs(connection) -> int:
 
 
 def test_an_error_leaves_nothing_behind(database):
-    with pytest.raises(RuntimeError), database.write() as connection:
-        identity.create_lab(connection, START, "Example Lab")
-        raise RuntimeError
+    def fail_after_a_write() -> None:
+        with database.write() as connection:
+            identity.create_lab(connection, START, "Example Lab")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_after_a_write()
     with database.read() as connection:
         assert count_labs(connection) == 0
 
@@ -76,7 +80,7 @@ def test_eight_threads_of_two_processes_lose_no_write(tmp_path, database):
 
 
 def test_a_failure_of_the_database_does_not_repeat_the_statement(database):
-    secret = "canary-77aa"  # noqa: S105
+    secret = "canary-77aa"
     with pytest.raises(StorageFailed) as caught, database.write() as connection:
         connection.execute(text("UPDATE nothing SET name = :secret"), {"secret": secret})
     assert secret not in f"{caught.value}{caught.value.metadata}"

@@ -8,12 +8,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from services.gateway import agreement, identity, submissions
+from services.gateway import agreement, identity, submissions, uploads
 from services.gateway.maintenance import Maintenance
 from services.gateway.signals import Signals
 from services.gateway.states import STATE_AGE_MAX, State
 from services.gateway.telemetry import Telemetry
 from services.kit.clock import ManualClock
+from services.kit.objects import ObjectMissing, Objects, Part
 from tests.support.gateway import START, archive, create_request, eventually, open_database
 
 
@@ -50,8 +51,15 @@ def telemetry():
 
 
 @pytest.fixture
-def maintenance(database, signals, clock, telemetry):
-    return Maintenance(database=database, signals=signals, clock=clock, telemetry=telemetry)
+def objects(tmp_path):
+    return Objects(f"file://{tmp_path / 'objects'}")
+
+
+@pytest.fixture
+def maintenance(database, objects, signals, clock, telemetry):
+    return Maintenance(
+        database=database, objects=objects, signals=signals, clock=clock, telemetry=telemetry
+    )
 
 
 def state(database, submission_id):
@@ -97,3 +105,29 @@ async def test_a_round_that_fails_is_followed_by_the_next(
         connection.execute(text("ALTER TABLE away RENAME TO timeline"))
     await eventually(lambda: state(database, submission_id) == State.EXPIRED)
     work.cancel()
+
+
+@pytest.mark.parametrize(
+    ("last", "gone"), [(State.CANCELLED, True), (State.EXPIRED, True), (State.FAILED, False)]
+)
+async def test_the_bytes_of_what_came_to_nothing_are_removed_after_a_day(
+    database, objects, maintenance, clock, submission_id, last, gone
+):
+    key = uploads.object_key(submission_id, 0)
+    objects.put(key, b"12345")
+    with database.write() as connection:
+        submissions.move(connection, START, submission_id, State.UPLOADING)
+        uploads.add_part(connection, START, submission_id, Part(0, 5, key))
+        submissions.move(connection, START, submission_id, last)
+    clock.advance(uploads.DISCARD_AFTER - timedelta(seconds=1))
+    await maintenance.round()
+    assert objects.size(key) == 5
+    clock.advance(timedelta(seconds=1))
+    await maintenance.round()
+    if gone:
+        with pytest.raises(ObjectMissing):
+            objects.size(key)
+    else:
+        assert objects.size(key) == 5
+    with database.read() as connection:
+        assert uploads.durable_bytes(connection, submission_id) == (0 if gone else 5)

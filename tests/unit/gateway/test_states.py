@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -47,7 +48,7 @@ def test_no_age_is_kept_for_an_end():
 
 def test_the_usual_way_is_open():
     way = ["CREATED", "UPLOADING", "CHECKING", "QUEUED", "GRADING", "RANKING", "PUBLISHED"]
-    for here, there in zip(way, way[1:], strict=False):
+    for here, there in pairwise(way):
         assert State[there] in MOVES[State[here]]
 
 

@@ -14,7 +14,6 @@ from general_level.errors import GeneralLevelError, from_reason
 from general_level.wire import STATUS_CODES, from_status, status_code, to_status
 from services.kit.grpc_errors import Internal
 
-
 ROOT = Path(__file__).parents[3]
 
 

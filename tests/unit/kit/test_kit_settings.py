@@ -6,7 +6,7 @@ import pytest
 
 from services.kit.settings import Environment, Secret, SettingInvalid
 
-SECRET = "canary-5f1d"  # noqa: S105
+SECRET = "canary-5f1d"
 
 
 def environment(**values: str) -> Environment:

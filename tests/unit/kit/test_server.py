@@ -25,7 +25,7 @@ from services.kit.logging import configure_logging
 from services.kit.server import MESSAGE_BYTES_MAX, Server, TlsFiles
 
 NAME = "general_level.v1.CatalogueService"
-SECRET = "canary-b7e0"  # noqa: S105
+SECRET = "canary-b7e0"
 
 
 class Troubled(catalogue_pb2_grpc.CatalogueServiceServicer):
@@ -49,6 +49,11 @@ class Troubled(catalogue_pb2_grpc.CatalogueServiceServicer):
         if request.board_id == "known":
             raise errors.NotFound("Gone.", board_id="known")
         raise RuntimeError(SECRET)
+
+
+async def read_all(call) -> None:
+    async for _message in call:
+        pass
 
 
 @pytest.fixture
@@ -115,12 +120,12 @@ async def test_reflection_lists_the_services(channel):
 
 @pytest.mark.parametrize("streaming", [False, True])
 async def test_an_unforeseen_error_is_internal_without_a_word_of_it(stub, log, streaming):
+    if streaming:
+        call = read_all(stub.DownloadInputs(catalogue_pb2.DownloadInputsRequest()))
+    else:
+        call = stub.ListBoards(catalogue_pb2.ListBoardsRequest())
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        if streaming:
-            async for _ in stub.DownloadInputs(catalogue_pb2.DownloadInputsRequest()):
-                pass
-        else:
-            await stub.ListBoards(catalogue_pb2.ListBoardsRequest())
+        await call
     assert caught.value.code() is grpc.StatusCode.INTERNAL
     rebuilt = from_rpc_error(caught.value)
     assert rebuilt.reason == "INTERNAL"
@@ -133,13 +138,10 @@ async def test_an_unforeseen_error_is_internal_without_a_word_of_it(stub, log, s
 
 
 async def test_a_stream_that_fails_after_a_message_gives_the_message_and_the_reason(stub):
-    seen = []
+    call = stub.DownloadInputs(catalogue_pb2.DownloadInputsRequest(board_id="known"))
+    assert (await call.read()).data == b"first"
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        async for message in stub.DownloadInputs(
-            catalogue_pb2.DownloadInputsRequest(board_id="known")
-        ):
-            seen.append(message.data)
-    assert seen == [b"first"]
+        await call.read()
     rebuilt = from_rpc_error(caught.value)
     assert isinstance(rebuilt, errors.NotFound)
     assert rebuilt.metadata == {"board_id": "known"}
@@ -160,8 +162,7 @@ async def test_a_message_above_the_limit_is_refused_in_both_directions(server):
         stub = catalogue_pb2_grpc.CatalogueServiceStub(channel)
         too_long = catalogue_pb2.DownloadInputsRequest(board_id="x" * (MESSAGE_BYTES_MAX + 1))
         with pytest.raises(grpc.aio.AioRpcError) as received:
-            async for _ in stub.DownloadInputs(too_long):
-                pass
+            await read_all(stub.DownloadInputs(too_long))
         assert received.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         with pytest.raises(grpc.aio.AioRpcError) as sent:
             await stub.ListKeyCommitments(catalogue_pb2.ListKeyCommitmentsRequest())

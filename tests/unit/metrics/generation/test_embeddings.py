@@ -21,6 +21,7 @@ from services.grader.metrics.features.verdicts import (
     classified_accuracy,
     musiq,
 )
+from services.grader.metrics.media import BATCH, embed_answered
 from services.grader.metrics.motion.consistency import background_consistency, dino_score
 from services.grader.metrics.motion.video_text import action_success, viclip_score
 from services.grader.metrics.sound.clap import clap_score, style_clap
@@ -104,6 +105,23 @@ def test_a_missing_item_scores_minus_100_and_the_rest_keep_their_places():
     np.testing.assert_array_equal(frames.per_sample, [-100, -100])
     for metric in (clap_score, style_clap):
         assert metric([None], ["x"], clap_audio=IMAGE, clap_text=TEXT).value == -100
+
+
+def test_a_long_column_is_read_once_and_in_batches():
+    sizes = []
+
+    def network(media):
+        sizes.append(len(media))
+        return IMAGE(media)
+
+    shown = pictures(18, 3 * BATCH + 5, (4, 4, 3))
+    column = [None if item % 3 == 0 else picture for item, picture in enumerate(shown)]
+
+    positions, features = embed_answered(network, iter(column))
+
+    assert positions == [item for item in range(len(shown)) if item % 3]
+    np.testing.assert_array_equal(features, IMAGE([shown[item] for item in positions]))
+    assert sizes == [BATCH, BATCH, len(positions) - 2 * BATCH]
 
 
 def test_an_embedding_of_length_0_has_cosine_0_and_huge_ones_do_not_overflow():
