@@ -1,7 +1,7 @@
 """Regenerates the checked-in stubs, or proves that they are current.
 
-    python tools/gen_proto.py            write general_level/v1/
-    python tools/gen_proto.py --verify   exit 1 and name what differs
+python tools/gen_proto.py            write general_level/v1/
+python tools/gen_proto.py --verify   exit 1 and name what differs
 """
 
 from __future__ import annotations

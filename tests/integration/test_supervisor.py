@@ -75,4 +75,4 @@ def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
     eventually(lambda: _is_up(tmp_path, "a"))
     parent.kill()
     parent.wait()
-    eventually(lambda: (tmp_path / "order").exists(), what="the child drained")
+    eventually((tmp_path / "order").exists, what="the child drained")

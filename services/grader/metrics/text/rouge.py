@@ -41,8 +41,8 @@ def rouge_1(
     """The mean ROUGE-1 F measure in percent, 0..100; per item the best of its references.
 
     Both sides: lower case, runs of a-z and 0-9, Porter stems; with ``unit="character"`` the
-    characters of ``normalise.words``, of any script, unstemmed. 0/0: no token in common (also none on either
-    side) scores 0. A missing item scores 0.
+    characters of ``normalise.words``, of any script, unstemmed. 0/0: no token in common (also none
+    on either side) scores 0. A missing item scores 0.
     """
     return _rouge(predictions, references, "rouge1", unit)
 

@@ -17,11 +17,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 
 from services.grader.metrics.text.ngrams import Documents, encode
+
+#: Texts split and looked up at once; one text with odd white space sends its batch the slower way.
+BATCH_TEXTS = 64
 
 #: Unicode White_Space. Python's own white space also holds U+001C to U+001F, which end a token but
 #: are no white space to the rules.
@@ -179,15 +182,14 @@ def _tokens_between(chunk: str) -> tuple[str, ...]:
     """The tokens of a chunk that stands between two others; common forms without the rules."""
     if _is_plain(chunk):
         return (chunk,)
-    closing = _CLOSING.get(chunk[-1])
+    end = chunk[-1]
+    if end in ".-/_" and _is_plain(chunk[:-1]):
+        return (chunk,)
+    closing = _CLOSING.get(end)
     opening = _OPENING.get(chunk[0])
     word = chunk[opening is not None : len(chunk) - (closing is not None)]
-    if _is_plain(word):
-        if opening is None:
-            return (word, closing) if closing else (word,)
-        return (opening, word, closing) if closing else (opening, word)
-    if opening is None and _is_plain(chunk[:-1]) and chunk[-1] in ".-/_":
-        return (chunk,)
+    if (opening or closing) and _is_plain(word):
+        return tuple(token for token in (opening, word, closing) if token)
     if chunk[-2:] in {"'s", "'S"} and _is_plain(chunk[:-2]):
         return (chunk[:-2], chunk[-2:])
     return tuple(split_words(f"x {chunk} x")[1:-1])
@@ -204,6 +206,15 @@ class _Pieces(dict["str | tuple[str, ...]", int]):
         self.tokens.append(_tokens_between(piece) if isinstance(piece, str) else piece)
         number = self[piece] = len(self)
         return number
+
+
+def _ends_like_any_other(chunk: str) -> bool:
+    """Whether a chunk has the same tokens at the end of a text as before a space.
+
+    So it is without a period and a final apostrophe, if it is not closers only: those may belong to
+    an earlier period.
+    """
+    return "." not in chunk and chunk[-1] != "'" and chunk.strip(_CLOSERS_AND_QUOTES) != ""
 
 
 class WordTokenizer:
@@ -223,13 +234,12 @@ class WordTokenizer:
         self._append(text, numbers)
         return [token for number in numbers for token in self._pieces.tokens[number]]
 
-    def encode(self, texts: Iterable[str]) -> Documents:
+    def encode(self, texts: Sequence[str]) -> Documents:
         """The tokens of each text as ids."""
         numbers: list[int] = []
         ends = [0]
-        for text in texts:
-            self._append(text, numbers)
-            ends.append(len(numbers))
+        for start in range(0, len(texts), BATCH_TEXTS):
+            self._append_batch(texts[start : start + BATCH_TEXTS], numbers, ends)
         pieces = encode(self._pieces.tokens)
         number = np.array(numbers, dtype=np.int64)
         sizes = pieces.lengths[number]
@@ -240,8 +250,41 @@ class WordTokenizer:
         lengths = np.diff(np.concatenate(([0], last))[ends])
         return Documents(ids, lengths, pieces.vocabulary)
 
+    def _append_batch(self, texts: Sequence[str], numbers: list[int], ends: list[int]) -> None:
+        """Adds the numbers of each text's pieces, and where they end.
+
+        Texts without any white space but single spaces between their chunks, the usual ones, are
+        split and looked up together.
+        """
+        # The period that ends a text is a token, and what precedes it then stands before a space.
+        spaced = [
+            f"{text[:-1]} ." if text[-1:] == "." and text[-2:-1] not in {"", ".", " "} else text
+            for text in texts
+        ]
+        joined = " ".join(spaced)
+        chunks = joined.split()
+        if " ".join(chunks) != joined:
+            for text in texts:
+                self._append(text, numbers)
+                ends.append(len(numbers))
+            return
+        known = list(map(self._number, chunks))
+        start = copied = 0
+        for text, original in zip(spaced, texts, strict=True):
+            end = start + text.count(" ") + 1
+            last = chunks[end - 1]
+            if end == start + 1 or not (last == "." or _ends_like_any_other(last)):
+                numbers += known[copied:start]
+                self._append(original, numbers)
+                copied = end
+            elif text[0] in _QUOTES:
+                known[start] = self._first(chunks[start])
+            ends.append(len(numbers) + end - copied)
+            start = end
+        numbers += known[copied:]
+
     def _append(self, text: str, numbers: list[int]) -> None:
-        """Adds the numbers of the text's pieces."""
+        """Adds the numbers of one text's pieces."""
         chunks = text.split()
         if not chunks:
             return
@@ -260,15 +303,23 @@ class WordTokenizer:
         start = len(numbers)
         numbers.extend(map(self._number, chunks))
         if chunks and begins_text and text[0] in _QUOTES:
-            numbers[start] = self._number(tuple(split_words(f"{chunks[0]} x")[:-1]))
-        if last[-1] == "." and last[-2:-1] not in {"", "."}:
-            numbers += (self._number(last[:-1]), self._period)
-        elif "." not in last and last[-1] != "'":
-            numbers.append(self._number(last))
+            numbers[start] = self._first(chunks[0])
+        self._append_last(last, numbers)
+
+    def _first(self, chunk: str) -> int:
+        """The number of a chunk that begins its text."""
+        return self._number(tuple(split_words(f"{chunk} x")[:-1]))
+
+    def _append_last(self, chunk: str, numbers: list[int]) -> None:
+        """Adds the numbers of the chunk that ends its text, after a space."""
+        if chunk[-1] == "." and chunk[-2:-1] not in {"", "."}:
+            numbers += (self._number(chunk[:-1]), self._period)
+        elif _ends_like_any_other(chunk):
+            numbers.append(self._number(chunk))
         else:
-            numbers.append(self._number(tuple(split_words(f"x {last}")[1:])))
+            numbers.append(self._number(tuple(split_words(f"x {chunk}")[1:])))
 
 
-def encode_words(texts: Iterable[str]) -> Documents:
+def encode_words(texts: Sequence[str]) -> Documents:
     """The tokens of a column of texts as ids."""
     return WordTokenizer().encode(texts)
