@@ -32,6 +32,7 @@ from services.gateway.signals import Signals
 from services.gateway.storage.database import Database
 from services.gateway.storage.migrate import upgrade
 from services.gateway.telemetry import Telemetry
+from services.gateway.upload_stream import PartStore
 from services.kit.catalogues import open_catalogue
 from services.kit.clock import Clock, SystemClock
 from services.kit.logging import configure_logging, get_logger
@@ -67,6 +68,13 @@ class Gateway:
         self.telemetry = Telemetry()
         self._trusted = _trusted_keys(settings.trusted_keys)
         self._objects = Objects(settings.objects_url)
+        self._parts = PartStore(
+            database=self.database,
+            objects=self._objects,
+            signals=self.signals,
+            clock=self.clock,
+            stored_bytes=self.telemetry.upload_bytes,
+        )
         self._tasks: list[asyncio.Task[None]] = []
         folder = settings.public_folder
         self._checker = Checker(
@@ -120,7 +128,7 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._submissions.settle()
+        await self._parts.settle()
         self._checker.close()
         self._metrics.shutdown()
         self._metrics.server_close()
@@ -128,18 +136,18 @@ class Gateway:
 
     def _add_public(self) -> None:
         authenticator = Authenticator(self.database)
-        self._submissions = SubmissionServicer(
-            database=self.database,
-            objects=self._objects,
-            signals=self.signals,
-            clock=self.clock,
-            catalogue=self.catalogue,
-            authenticator=authenticator,
-            telemetry=self.telemetry,
-            trusted_keys=self._trusted,
-        )
         submission_pb2_grpc.add_SubmissionServiceServicer_to_server(
-            self._submissions, self._public.grpc
+            SubmissionServicer(
+                database=self.database,
+                parts=self._parts,
+                signals=self.signals,
+                clock=self.clock,
+                catalogue=self.catalogue,
+                authenticator=authenticator,
+                telemetry=self.telemetry,
+                trusted_keys=self._trusted,
+            ),
+            self._public.grpc,
         )
         quota_pb2_grpc.add_QuotaServiceServicer_to_server(
             QuotaServicer(database=self.database, clock=self.clock, authenticator=authenticator),

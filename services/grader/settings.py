@@ -95,7 +95,7 @@ class GraderSettings:
             raise _missing("TOKEN")
         return cls(
             modality=modality or Modality(env.choice("MODALITY", "", words)),
-            gateway=env.text("GATEWAY", "127.0.0.1:7601"),
+            gateway=env.text("GATEWAY", "127.0.0.1:50052"),
             token=token,
             grader_id=env.text("ID", socket.gethostname()),
             catalogue_name=env.text("CATALOGUE", "general-bench"),

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import hashlib
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,13 +11,7 @@ from sqlalchemy import Connection
 
 from general_level.catalogue import Catalogue
 from general_level.create_request import check_create
-from general_level.errors import (
-    DigestMismatch,
-    IllegalTransition,
-    InvalidRequest,
-    OffsetMismatch,
-    Unavailable,
-)
+from general_level.errors import DigestMismatch, IllegalTransition, InvalidRequest
 from general_level.identifiers import new_id
 from general_level.v1 import submission_pb2 as pb
 from general_level.v1 import submission_pb2_grpc
@@ -31,9 +22,9 @@ from services.gateway.signals import Signals
 from services.gateway.states import State
 from services.gateway.storage.database import Database
 from services.gateway.telemetry import Telemetry
+from services.gateway.upload_stream import PartStore, UploadStream
 from services.kit.clock import Clock
 from services.kit.logging import get_logger
-from services.kit.objects import Objects, Part
 
 PAGE_SIZE_DEFAULT: Final = 20
 PAGE_SIZE_MAX: Final = 100
@@ -48,7 +39,7 @@ class SubmissionServicer(submission_pb2_grpc.SubmissionServiceServicer):
         self,
         *,
         database: Database,
-        objects: Objects,
+        parts: PartStore,
         signals: Signals,
         clock: Clock,
         catalogue: Catalogue,
@@ -57,19 +48,13 @@ class SubmissionServicer(submission_pb2_grpc.SubmissionServiceServicer):
         trusted_keys: Sequence[bytes],
     ) -> None:
         self._database = database
-        self._objects = objects
+        self._parts = parts
         self._signals = signals
         self._clock = clock
         self._catalogue = catalogue
         self._authenticator = authenticator
         self._telemetry = telemetry
         self._trusted_keys = tuple(trusted_keys)
-        self._storing: set[asyncio.Task[int]] = set()
-
-    async def settle(self) -> None:
-        """Returns once every part that has come is stored; call it when no more can come."""
-        while self._storing:
-            await asyncio.wait(self._storing)
 
     async def CreateSubmission(
         self, request: pb.CreateSubmissionRequest, context: Any
@@ -126,7 +111,7 @@ class SubmissionServicer(submission_pb2_grpc.SubmissionServiceServicer):
         size = await self._database.run_write(
             uploads.begin, self._clock.now(), identity.lab_id, first.submission_id, first.offset
         )
-        upload = _Upload(self, first.submission_id, first.offset, size)
+        upload = UploadStream(self._parts, first.submission_id, first.offset, size)
         try:
             await upload.feed(first.data)
             async for message in requests:
@@ -138,36 +123,6 @@ class SubmissionServicer(submission_pb2_grpc.SubmissionServiceServicer):
             await self._finish(first.submission_id, await upload.digest())
         view = await self._view(first.submission_id, identity.lab_id)
         return pb.UploadArchiveResponse(durable_bytes=upload.durable, submission=view)
-
-    def store_part(self, submission_id: str, offset: int, data: bytes) -> asyncio.Task[int]:
-        """Begins to make one part durable; the task gives the durable bytes."""
-        task = asyncio.create_task(self._store_part(submission_id, offset, data))
-        self._storing.add(task)
-        task.add_done_callback(self._storing.discard)
-        return task
-
-    async def _store_part(self, submission_id: str, offset: int, data: bytes) -> int:
-        # The object first, then its row: a row never names what is not there.
-        key = uploads.object_key(submission_id, offset)
-        await asyncio.to_thread(self._objects.put, key, data)
-        part = Part(offset, len(data), key)
-        try:
-            durable = await self._database.run_write(
-                uploads.add_part, self._clock.now(), submission_id, part
-            )
-        except (OffsetMismatch, IllegalTransition, InvalidRequest):
-            # Another stream was first, or the submission has ended: nobody will read this object.
-            with suppress(Unavailable):
-                await asyncio.to_thread(self._objects.delete, [key])
-            raise
-        self._telemetry.upload_bytes.inc(len(data))
-        self._signals.notify(f"submission/{submission_id}")
-        return durable
-
-    async def stored_digest(self, submission_id: str) -> str:
-        """SHA-256 over all stored parts."""
-        parts = await self._database.run_read(uploads.read_parts, submission_id)
-        return await asyncio.to_thread(uploads.digest_of, self._objects, parts)
 
     async def _finish(self, submission_id: str, digest: str) -> None:
         matches = await self._database.run_write(
@@ -296,49 +251,6 @@ class SubmissionServicer(submission_pb2_grpc.SubmissionServiceServicer):
             return views.submission_view(connection, now, row)
 
         return await self._database.run_read(work)
-
-
-class _Upload:
-    """One upload stream: gathers messages into parts and hashes what it has seen from the start."""
-
-    def __init__(
-        self, servicer: SubmissionServicer, submission_id: str, offset: int, size: int
-    ) -> None:
-        self._servicer = servicer
-        self._submission_id = submission_id
-        self._size = size
-        self._buffer = bytearray()
-        # A stream that starts at 0 sees every byte: the archive need not be read again.
-        self._hash = hashlib.sha256() if offset == 0 else None
-        self.durable = offset
-
-    async def feed(self, data: bytes) -> None:
-        if len(data) > uploads.CHUNK_BYTES_MAX:
-            raise InvalidRequest(
-                f"A message carries at most {uploads.CHUNK_BYTES_MAX} bytes.", field="data"
-            )
-        if self.durable + len(self._buffer) + len(data) > self._size:
-            raise InvalidRequest(
-                f"More bytes came than the announced {self._size}.", archive_bytes=self._size
-            )
-        self._buffer += data
-        if self._hash is not None:
-            self._hash.update(data)
-        if len(self._buffer) >= uploads.PART_BYTES:
-            await self.flush()
-
-    async def flush(self) -> None:
-        if self._buffer:
-            data = bytes(self._buffer)
-            self._buffer.clear()
-            # A connection that breaks cancels this call, but not the storing of what has come.
-            storing = self._servicer.store_part(self._submission_id, self.durable, data)
-            self.durable = await asyncio.shield(storing)
-
-    async def digest(self) -> str:
-        if self._hash is not None:
-            return self._hash.hexdigest()
-        return await self._servicer.stored_digest(self._submission_id)
 
 
 def _page_token(create_time: datetime, submission_id: str) -> str:
