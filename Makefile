@@ -19,11 +19,11 @@ serve: $(STAMP) ## The same, and leave the platform running until Ctrl-C
 
 .PHONY: test
 test: $(STAMP) lint types layers verify ## Everything that CI runs: style, types, layers, proto, all tests
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2
 
 .PHONY: unit
 unit: $(STAMP) ## Only the quick tests
-	$(PY) -m pytest tests/unit tests/properties tests/golden tests/architecture
+	$(PY) -m pytest -n 2 tests/unit tests/properties tests/golden tests/architecture
 
 .PHONY: lint
 lint: $(STAMP) ## Style

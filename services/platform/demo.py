@@ -92,6 +92,7 @@ def _take_part(console: Console, home: Home, target: str) -> list[Taken]:
             if name == BASELINES[0]:
                 inputs = client.download_inputs(BOARD, folder)
     chosen = [word for name in BASELINES for word in ("--baseline", name)]
+    console.print("   The four models train and answer; that takes about a minute.")
     printed = run_module(
         "samples", "predict", *chosen, "--inputs", str(inputs), "--out", str(folder)
     )

@@ -34,7 +34,7 @@ def _board_tasks(*boards: str) -> list[Task]:
     return list(found.values())
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(600)
 def test_two_hundred_submissions_survive_graders_killed_at_random(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,7 +65,7 @@ def test_two_hundred_submissions_survive_graders_killed_at_random(
                 submitted[created.submission_id] = board
             eventually(
                 lambda: _states(platform) == {"published": SUBMISSIONS},
-                300,
+                480,
                 "submissions by state",
             )
         finally:

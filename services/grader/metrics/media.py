@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from services.grader.metrics.result import MetricResult
+
+#: Media of a column that an extractor is given at a time; bounds the memory of a column.
+BATCH = 64
 
 
 class FeatureExtractor(Protocol):
@@ -36,6 +40,13 @@ class Transcriber(Protocol):
         """The transcripts of ``media``."""
 
 
+class SequenceExtractor(Protocol):
+    """Media to series of features: n arrays in, n arrays [t, d] of float64 out."""
+
+    def __call__(self, media: Sequence[NDArray[Any]], /) -> Sequence[NDArray[Any]]:
+        """The feature series of each of ``media``."""
+
+
 @dataclass(frozen=True, slots=True)
 class MediaMetric:
     """One metric as the pipeline calls it: ``function(*columns, **extractors, **options)``.
@@ -45,7 +56,7 @@ class MediaMetric:
     parameters that are injected networks, ``options`` those that a task of the catalogue may set.
     ``oracle`` names the independent implementation, closed form or published definition that the
     tests compare it with; ``statement`` says in one paragraph what is compared with what, the 0/0
-    rule and what a missing item costs.
+    rule and what a missing item costs. Columns of media are read once, from first to last.
     """
 
     id: str
@@ -55,3 +66,66 @@ class MediaMetric:
     oracle: str
     statement: str
     options: frozenset[str] = frozenset()
+
+
+def embed(extractor: FeatureExtractor, media: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+    """The features [n, d] of ``media`` as float64, the extractor's promise checked.
+
+    Raises ValueError for another number of rows, another rank or a number that is not finite: a
+    fault of the network or its weights, never of an answer.
+    """
+    return _checked(extractor(media), len(media))
+
+
+def embed_answered(
+    extractor: FeatureExtractor, column: Iterable[NDArray[Any] | None]
+) -> tuple[list[int], NDArray[np.float64]]:
+    """The positions of a column's media, and their features [m, d] in that order.
+
+    The column is read once, BATCH media at a time, so that it may decode an item when it is asked
+    for and need not hold them all. Without any medium the features are [0, 0].
+    """
+    positions: list[int] = []
+    parts: list[NDArray[np.float64]] = []
+    waiting: list[NDArray[Any]] = []
+    for position, medium in enumerate(column):
+        if medium is not None:
+            positions.append(position)
+            waiting.append(medium)
+        if len(waiting) == BATCH:
+            parts.append(embed(extractor, waiting))
+            waiting = []
+    if waiting:
+        parts.append(embed(extractor, waiting))
+    return positions, np.concatenate(parts) if parts else np.empty((0, 0))
+
+
+def embed_texts(encoder: TextEncoder, texts: Sequence[str]) -> NDArray[np.float64]:
+    """The features [n, d] of ``texts``; as :func:`embed`."""
+    return _checked(encoder(texts), len(texts))
+
+
+def check_aligned(*columns: Sequence[object]) -> int:
+    """The number of items n of aligned columns; ValueError where it is 0 or the lengths differ."""
+    n = len(columns[0])
+    if n == 0:
+        raise ValueError("a key has at least one item")
+    if any(len(column) != n for column in columns):
+        raise ValueError(f"columns of {[len(column) for column in columns]} items")
+    return n
+
+
+def fill(n: int, given: Sequence[int], values: NDArray[np.float64], worst: float) -> NDArray[Any]:
+    """Per item [n] the values of the items at ``given``, and ``worst`` for every other one."""
+    samples = np.full(n, worst, dtype=np.float64)
+    samples[list(given)] = values
+    return samples
+
+
+def _checked(features: NDArray[Any], n: int) -> NDArray[np.float64]:
+    found = np.asarray(features, dtype=np.float64)
+    if found.ndim != 2 or len(found) != n:
+        raise ValueError(f"an extractor gave the shape {found.shape} for {n} media")
+    if not np.isfinite(found).all():
+        raise ValueError("an extractor gave a number that is not finite")
+    return found

@@ -1,0 +1,1 @@
+"""Metrics of found objects: boxes, masks, key points, boxes in space, point instances."""

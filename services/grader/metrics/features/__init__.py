@@ -1,0 +1,1 @@
+"""Metrics over the features of injected networks: distances of sets, cosines, verdicts."""

@@ -1,0 +1,1 @@
+"""Metrics of a generated picture or video against the true one, pixel by pixel."""

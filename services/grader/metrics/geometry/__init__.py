@@ -1,0 +1,1 @@
+"""Metrics of measured quantities: depth, flow, normals, camera paths."""

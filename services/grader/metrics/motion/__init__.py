@@ -1,0 +1,1 @@
+"""Metrics of generated videos over time: consistency, motion, success of the prompt."""

@@ -1,0 +1,1 @@
+"""Metrics of graded maps over a picture: mattes, anomaly maps, foreground maps."""

@@ -1,0 +1,1 @@
+"""Metrics of how the objects of a picture relate."""

@@ -1,0 +1,1 @@
+"""Metrics of which pixels, frames or points belong to what."""

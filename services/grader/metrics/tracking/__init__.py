@@ -1,0 +1,1 @@
+"""Metrics of objects that are followed through a video or a scene."""
