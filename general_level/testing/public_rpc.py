@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any, Final
 
+from general_level.catalogue.messages import board_message, catalogue_message
 from general_level.errors import InvalidRequest, NotFound, UnknownBoard
 from general_level.fairness import WINDOWS, holds_within, next_slot_time
 from general_level.testing.faults import Faults
@@ -96,27 +97,7 @@ class CatalogueService(Service, catalogue_pb2_grpc.CatalogueServiceServicer):
     def GetCatalogue(
         self, request: catalogue_pb2.GetCatalogueRequest, context: Any
     ) -> catalogue_pb2.GetCatalogueResponse:
-        catalogue = self.world.catalogue
-        references = catalogue.references()
-        return catalogue_pb2.GetCatalogueResponse(
-            catalogue_id=catalogue.id,
-            reference_list_id=references.id,
-            tasks=[
-                catalogue_pb2.Task(
-                    task_id=task.id,
-                    name=task.name,
-                    modality=task.modality,
-                    paradigm=task.paradigm,
-                    skill_id=task.skill_id,
-                    metric_id=task.metric_id,
-                    answer_kind=task.answer_kind,
-                    archive_folder=task.archive_path,
-                    reference_score=references.references[task.id].score,
-                    grading=catalogue.metric_of(task.id).grading,
-                )
-                for task in catalogue.tasks.values()
-            ],
-        )
+        return catalogue_message(self.world.catalogue)
 
     @answers
     def ListBoards(
@@ -127,15 +108,7 @@ class CatalogueService(Service, catalogue_pb2_grpc.CatalogueServiceServicer):
         return catalogue_pb2.ListBoardsResponse(
             catalogue_id=self.world.catalogue.id,
             boards=[
-                catalogue_pb2.Board(
-                    board_id=board.id,
-                    name=board.name,
-                    scope=board.scope,
-                    modalities=[m.value for m in board.modalities],
-                    task_count=len(board.task_ids),
-                    highest_level=board.highest_level,
-                    inputs_bytes=len(self.bundle(board.id)),
-                )
+                board_message(board, len(self.bundle(board.id)))
                 for board in self.world.catalogue.boards.values()
                 if request.scope in {"", board.scope.value}
             ],

@@ -12,7 +12,7 @@ offered here too.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -45,6 +45,7 @@ from services.gateway.endings import (
 from services.gateway.fencing import (
     LEASED,
     READY,
+    JobRow,
     LeaseRef,
     SubmissionRow,
     is_held,
@@ -250,12 +251,7 @@ def keep_alive(
     Returns those that are still held; work on the others must stop.
     """
     kept = []
-    for ref in refs:
-        row = connection.execute(
-            select(jobs).where(jobs.c.job_id == ref.job_id).with_for_update()
-        ).one_or_none()
-        if row is None or not is_held(row, ref, now):
-            continue
+    for ref, row in _held(connection, now, refs):
         connection.execute(
             update(jobs)
             .where(jobs.c.job_id == ref.job_id)
@@ -271,12 +267,7 @@ def release(connection: Connection, now: datetime, refs: Sequence[LeaseRef]) -> 
     Returns the modalities that have ready jobs again.
     """
     modalities = set()
-    for ref in refs:
-        row = connection.execute(
-            select(jobs).where(jobs.c.job_id == ref.job_id).with_for_update()
-        ).one_or_none()
-        if row is None or not is_held(row, ref, now):
-            continue
+    for ref, row in _held(connection, now, refs):
         connection.execute(
             update(jobs)
             .where(jobs.c.job_id == ref.job_id)
@@ -315,6 +306,18 @@ def expire_leases(connection: Connection, now: datetime, limit: int = EXPIRED_MA
         fault = Fault.DEADLINE if overdue else Fault.LEASE_EXPIRED
         ended.append(end_attempt(connection, now, job, submission, fault))
     return Expired(tuple(ended))
+
+
+def _held(
+    connection: Connection, now: datetime, refs: Sequence[LeaseRef]
+) -> Iterator[tuple[LeaseRef, JobRow]]:
+    """The jobs that these leases still hold, each locked; lost ones are passed over."""
+    for ref in refs:
+        row = connection.execute(
+            select(jobs).where(jobs.c.job_id == ref.job_id).with_for_update()
+        ).one_or_none()
+        if row is not None and is_held(row, ref, now):
+            yield ref, row
 
 
 def _leasable(now: datetime, modality: str, metric_ids: Collection[str]) -> ColumnElement[bool]:

@@ -10,6 +10,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, Final
 
+from general_level.catalogue.messages import board_message, catalogue_message
 from general_level.catalogue.model import Catalogue, Scope
 from general_level.commitments import load_commitments
 from general_level.errors import InvalidRequest, NotFound, OffsetMismatch, UnknownBoard
@@ -34,7 +35,7 @@ class CatalogueServicer(catalogue_pb2_grpc.CatalogueServiceServicer):
         self._catalogue = catalogue
         self._folder = public_folder
         self._authenticator = authenticator
-        self._answer = _catalogue_message(catalogue)
+        self._answer = catalogue_message(catalogue)
         self._digests: dict[Path, tuple[tuple[int, int], str]] = {}
 
     async def GetCatalogue(
@@ -51,15 +52,7 @@ class CatalogueServicer(catalogue_pb2_grpc.CatalogueServiceServicer):
         return pb.ListBoardsResponse(
             catalogue_id=self._catalogue.id,
             boards=[
-                pb.Board(
-                    board_id=board.id,
-                    name=board.name,
-                    scope=board.scope,
-                    modalities=board.modalities,
-                    task_count=len(board.task_ids),
-                    highest_level=board.highest_level,
-                    inputs_bytes=sizes.get(board.id, 0),
-                )
+                board_message(board, sizes.get(board.id, 0))
                 for board in self._catalogue.boards.values()
                 if request.scope in ("", board.scope)
             ],
@@ -130,26 +123,3 @@ class CatalogueServicer(catalogue_pb2_grpc.CatalogueServiceServicer):
         if known is None or known[0] != version:
             known = self._digests[path] = (version, hashlib.file_digest(file, "sha256").hexdigest())
         return info.st_size, known[1]
-
-
-def _catalogue_message(catalogue: Catalogue) -> pb.GetCatalogueResponse:
-    references = catalogue.references()
-    return pb.GetCatalogueResponse(
-        catalogue_id=catalogue.id,
-        reference_list_id=references.id,
-        tasks=[
-            pb.Task(
-                task_id=task.id,
-                name=task.name,
-                modality=task.modality,
-                paradigm=task.paradigm,
-                skill_id=task.skill_id,
-                metric_id=task.metric_id,
-                answer_kind=task.answer_kind,
-                archive_folder=task.archive_path,
-                reference_score=references.references[task.id].score,
-                grading=catalogue.metric_of(task.id).grading,
-            )
-            for task in catalogue.tasks.values()
-        ],
-    )
