@@ -116,7 +116,7 @@ class NotFound(GeneralLevelError):
 
 
 class AlreadyExists(GeneralLevelError):
-    """This request_id was used before with other content."""
+    """This exists already, with other content."""
 
     reason = "ALREADY_EXISTS"
 

@@ -50,7 +50,7 @@ def create_lab(connection: Connection, now: datetime, name: str) -> str:
     try:
         connection.execute(insert(labs).values(lab_id=lab_id, name=name, create_time=now))
     except IntegrityError as error:
-        raise AlreadyExists("A lab of this name is registered.", name=name) from error
+        raise AlreadyExists("Choose another name for the lab.", name=name) from error
     return lab_id
 
 

@@ -53,7 +53,9 @@ def create(
     ).one_or_none()
     if earlier is not None:
         if earlier.request_sha256 != digest:
-            raise AlreadyExists(request_id=request.request_id)
+            raise AlreadyExists(
+                "The request_id was used before; choose a new one.", request_id=request.request_id
+            )
         return str(earlier.submission_id)
     if accepted_version(connection, lab_id) != agreement_version:
         raise AgreementRequired(version=agreement_version)

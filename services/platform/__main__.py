@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from general_level.errors import GeneralLevelError
 from services.kit.logging import configure_logging
 from services.platform.app import Ports, start
 from services.platform.demo import run_demo
@@ -35,7 +36,17 @@ _port = click.option(
 )
 
 
-@click.group(help=__doc__)
+class _Group(click.Group):
+    """Ends a command with an error's text, not with a traceback, where the error is one of ours."""
+
+    def invoke(self, context: click.Context) -> object:
+        try:
+            return super().invoke(context)
+        except GeneralLevelError as error:
+            raise click.ClickException(f"{error} [{error.reason}]") from error
+
+
+@click.group(cls=_Group, help=__doc__)
 def main() -> None:
     configure_logging("platform")
 

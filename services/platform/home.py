@@ -86,8 +86,10 @@ class Home:
 
     def prepare(self) -> None:
         """Makes folders, keys and service tokens that are not there yet; keeps those that are."""
-        for folder in (self.folder, self.logs, self.folder / "objects"):
-            folder.mkdir(parents=True, exist_ok=True)
+        # The database and the archives are nobody else's on this machine, either.
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self.logs, self.folder / "objects"):
+            folder.mkdir(exist_ok=True)
         self.secrets.mkdir(mode=0o700, exist_ok=True)
         if not self.identity.exists():
             self.recipient.write_text(_keygen("--out", str(self.identity)) + "\n")
