@@ -68,8 +68,8 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 .PHONY: clean
-clean: ## Remove what was built and run here, except the virtual environment
-	rm -rf var build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+clean: ## Remove what was built here and the demo; the virtual environment and other homes stay
+	rm -rf var/demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 .PHONY: help
 help: ## This list

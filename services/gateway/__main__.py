@@ -146,9 +146,15 @@ def ratings_group() -> None:
 
 @ratings_group.command("import")
 @_database
-@click.option("--catalogue", envvar="GATEWAY_CATALOGUE", default="general-bench", show_default=True)
-@click.option("--submission", "submission_id", required=True)
-@click.option("--task", "task_id", required=True)
+@click.option(
+    "--catalogue",
+    envvar="GATEWAY_CATALOGUE",
+    default="general-bench",
+    show_default=True,
+    help="A name or a folder; else GATEWAY_CATALOGUE.",
+)
+@click.option("--submission", "submission_id", required=True, help="Its id, sub_….")
+@click.option("--task", "task_id", required=True, help="An id of the catalogue.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def import_ratings(
     database_url: str, catalogue: str, submission_id: str, task_id: str, file: Path

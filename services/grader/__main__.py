@@ -12,7 +12,7 @@ import click
 
 from general_level import catalogue
 from general_level.catalogue.model import Catalogue, Modality, Task
-from services.grader import app, seal_command
+from services.grader import app, score_command, seal_command
 from services.grader.metrics.table import TEXT_METRICS
 from services.grader.pipeline import is_served
 from services.grader.settings import GraderSettings
@@ -26,9 +26,13 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--modality", type=click.Choice([member.value for member in Modality]))
+@click.option(
+    "--modality",
+    type=click.Choice([member.value for member in Modality]),
+    help="Else GRADER_MODALITY.",
+)
 def serve(modality: str | None) -> None:
-    """Takes jobs from the gateway until it is told to stop (SIGTERM drains)."""
+    """Take jobs from the gateway until told to stop; settings are GRADER_* (SIGTERM drains)."""
     configure_logging("grader")
     try:
         settings = GraderSettings.from_env(
@@ -42,10 +46,20 @@ def serve(modality: str | None) -> None:
 
 @main.command()
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
-@click.option("--catalogue", "name", default="general-bench", show_default=True)
-@click.option("--catalogue-folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "--catalogue",
+    "name",
+    default="general-bench",
+    show_default=True,
+    help="A shipped catalogue.",
+)
+@click.option(
+    "--catalogue-folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="A catalogue of your own; wins over --catalogue.",
+)
 def tasks(form: str, name: str, catalogue_folder: Path | None) -> None:
-    """Lists every task with its metric and what grades it."""
+    """List every task with its metric and what grades it; - where nothing does yet."""
     bench = catalogue.load(catalogue_folder, name=name)
     rows = [task_row(bench, task) for task in bench.tasks.values()]
     if form == "json":
@@ -79,6 +93,7 @@ def task_row(bench: Catalogue, task: Task) -> dict[str, str]:
 
 for _command in (seal_command.seal, seal_command.keygen, seal_command.open_commitment):
     main.add_command(_command)
+main.add_command(score_command.score)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ class _Group(click.Group):
             raise click.ClickException(f"{error} [{error.reason}]") from error
 
 
-@click.group(cls=_Group, help=__doc__)
+@click.group(cls=_Group, help="The embedded platform: all of it on one machine.")
 def main() -> None:
     configure_logging("platform")
 
@@ -88,12 +88,19 @@ def up(
 
 
 @main.command()
-@_home
+@click.option(
+    "--home",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("var/demo"),
+    show_default=True,
+    help="Emptied first; refused if it holds anything but an earlier demo.",
+)
 @_port
 @click.option("--serve", is_flag=True, help="Leave the platform running until Ctrl-C.")
 def demo(folder: Path, port: int, serve: bool) -> None:
     """Seal the sample benchmark, submit the baselines as labs do, print boards and a receipt."""
-    home = Home((folder.parent / "demo").resolve(), "sample")
+    home = Home(folder.resolve(), "sample")
     run_demo(home, ports_from(port), wait=wait_for_interrupt if serve else None)
 
 

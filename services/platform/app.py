@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,12 +103,29 @@ def specs(home: Home, ports: Ports) -> list[ProcessSpec]:
     return found
 
 
+def _require_free(ports: Ports) -> None:
+    wanted = (ports.public, ports.internal, ports.gateway_metrics, ports.ranker_metrics)
+    for port in wanted:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((ports.host, port))
+            except OSError as error:
+                raise PlatformNotReady(
+                    f"Port {port} is in use; choose another with --port.", port=port
+                ) from error
+
+
 def _grader_catalogue(spec: str) -> dict[str, str]:
     return {"GRADER_CATALOGUE_FOLDER" if Path(spec).is_dir() else "GRADER_CATALOGUE": spec}
 
 
 def start(home: Home, ports: Ports) -> Supervisor:
-    """Starts all processes and waits until the gateway serves; PlatformNotReady if it does not."""
+    """Starts all processes and waits until the gateway serves; PlatformNotReady if it does not.
+
+    A port in use is refused first: whoever answers there is not this platform.
+    """
+    _require_free(ports)
     supervisor = Supervisor(specs(home, ports), home.logs)
     try:
         wait_serving(f"127.0.0.1:{ports.public}")

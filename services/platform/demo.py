@@ -25,6 +25,8 @@ from services.platform.home import Home, run_module
 BOARD: Final = "A-full"
 #: Printed at the end.
 SHOWN_BOARDS: Final = (BOARD, "B-image", "C-audio-comprehension")
+#: Says that a folder is a demo's and may be emptied.
+MARK: Final = ".general-level-demo"
 BASELINES: Final = ("majority", "neighbour", "linear", "polyglot")
 #: The ranker publishes within a second; this is for slow machines.
 _FOLLOW_SECONDS_MAX: Final = 30.0
@@ -51,7 +53,7 @@ def run_demo(home: Home, ports: Ports, wait: Callable[[], None] | None) -> None:
     """From an empty folder to boards; with ``wait`` the platform then stays up until it returns."""
     console = Console(highlight=False)
     begun = time.monotonic()
-    shutil.rmtree(home.folder, ignore_errors=True)
+    _empty(home.folder)
     console.print("[bold]1.[/] The sample benchmark is built, and its answers are sealed.")
     home.prepare()
     benchmark = home.folder / "benchmark"
@@ -80,6 +82,16 @@ def run_demo(home: Home, ports: Ports, wait: Callable[[], None] | None) -> None:
             wait()
     finally:
         supervisor.stop()
+
+
+def _empty(folder: Path) -> None:
+    """Leaves a folder with nothing but the demo's mark; DemoFailed if it is not a demo's."""
+    mark = folder / MARK
+    if folder.exists() and any(folder.iterdir()) and not mark.exists():
+        raise DemoFailed(f"{folder} holds something that is no demo; choose another --home.")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    mark.touch()
 
 
 def _take_part(console: Console, home: Home, target: str) -> list[Taken]:

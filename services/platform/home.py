@@ -95,7 +95,9 @@ class Home:
             self.recipient.write_text(_keygen("--out", str(self.identity)) + "\n")
         if not self.signing_key.exists():
             public = _keygen("--signing", "--out", str(self.signing_key))
-            self.trusted_keys.write_text(public + "\n")
+            # Added, never replaced: scores that an earlier key signed must keep verifying.
+            with self.trusted_keys.open("a") as keys:
+                keys.write(public + "\n")
         database = Database(self.database_url)
         upgrade(database)
         for modality in Modality:

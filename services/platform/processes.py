@@ -125,6 +125,12 @@ class Supervisor:
                 "child ended", child=child.spec.name, code=child.process.returncode, again_in=delay
             )
         elif now >= child.restart_at:
-            child.process = self._start(child.spec)
+            try:
+                child.process = self._start(child.spec)
+            except OSError as error:
+                # No process or descriptor to be had now. If this thread ended, all would end.
+                get_logger().error("child not started", child=child.spec.name, problem=str(error))
+                child.restart_at = now + RESTART_SECONDS
+            else:
+                child.restart_at, child.started_at = 0.0, now
             child.restarts += 1
-            child.restart_at, child.started_at = 0.0, now

@@ -16,7 +16,7 @@ def main() -> None:
 
 @main.command()
 def serve() -> None:
-    """Follow the ledger and publish standings; settings come from the environment."""
+    """Follow the ledger and publish standings; settings are RANKER_*."""
     # Imported late: ranking a file needs no gRPC and no settings.
     importlib.import_module("services.ranker.app").main()
 

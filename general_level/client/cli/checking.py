@@ -104,13 +104,17 @@ def summary(report: CheckReport) -> str:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The board's inputs bundle: also compare the ids of the items.",
 )
-@click.option("--catalogue", help="Folder or name of another catalogue.")
-@click.option("--allow-strip", is_flag=True, help="Take off one folder around everything.")
+@click.option("--catalogue", help="Folder or name of another catalogue than General-Bench.")
+@click.option(
+    "--allow-strip",
+    is_flag=True,
+    help="Take off one folder around everything, as the gateway does.",
+)
 @with_format
 def check(
     settings: Settings, archive: Path, bundle: Path | None, catalogue: str | None, allow_strip: bool
 ) -> None:
-    """Check ARCHIVE offline, exactly as the gateway will; exit code 1 if it would be refused.
+    """Check ARCHIVE offline, by the gateway's own code; exit code 1 if it is refused.
 
     The archive is named <Model Name>-<Board ID>.zip. All findings are told at once.
     """

@@ -27,7 +27,7 @@ _CATALOGUE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _METADATA_OPTIONS = (
     click.option("--metadata", type=_archive, help="Model metadata as JSON or TOML."),
     click.option("--model-name", help="Default: from the archive's name."),
-    click.option("--organisation"),
+    click.option("--organisation", help="Shown on the boards beside the model."),
     click.option("--parameters", type=click.IntRange(min=0), help="Number of parameters."),
     click.option("--description", help="At most 2,000 characters."),
     click.option("--modality", "modalities", multiple=True, help="May be given several times."),
