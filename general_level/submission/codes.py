@@ -1,7 +1,8 @@
 """The stable codes of all findings: what each says, why it matters, and what to do.
 
 GL10x to GL12x are about the archive as a ZIP file, GL13x and GL14x about its name and layout,
-GL15x and GL16x about a prediction.json and its rows, GL17x about single predictions.
+GL15x and GL16x about a prediction.json and its rows, GL17x about single predictions, GL18x about
+what is inside a media file.
 """
 
 from __future__ import annotations
@@ -86,6 +87,29 @@ class Code(enum.StrEnum):
     BAD_MEDIA_PATH = "GL176"
     BAD_MEDIA_FORMAT = "GL177"
     INCONSISTENT_ANSWER = "GL178"
+
+    MEDIA_UNREADABLE = "GL180"
+    MEDIA_TOO_LARGE = "GL181"
+    MEDIA_WRONG_SHAPE = "GL182"
+    MEDIA_NOT_FINITE = "GL183"
+    MEDIA_OBJECTS = "GL184"
+    MEDIA_NO_CONTENT = "GL185"
+    ANSWERS_TOO_LARGE = "GL186"
+
+
+#: The codes that only a grader finds, because the checker does not open media files. They are
+#: warnings: such an item counts as a wrong answer and the others are scored.
+CONTENT_CODES = frozenset(
+    {
+        Code.MEDIA_UNREADABLE,
+        Code.MEDIA_TOO_LARGE,
+        Code.MEDIA_WRONG_SHAPE,
+        Code.MEDIA_NOT_FINITE,
+        Code.MEDIA_OBJECTS,
+        Code.MEDIA_NO_CONTENT,
+        Code.ANSWERS_TOO_LARGE,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +242,7 @@ RULES: Mapping[Code, Rule] = MappingProxyType(
             "Enclosing folder",
             "Everything lies inside the folder {folder}.",
             "Pack the folder's content instead of the folder, or allow the checker to strip it "
-            "(`--strip`): nothing else changes.",
+            "(`--allow-strip`): nothing else changes.",
         ),
         Code.ENCLOSING_FOLDER_STRIPPED: Rule(
             "Enclosing folder stripped",
@@ -418,6 +442,49 @@ RULES: Mapping[Code, Rule] = MappingProxyType(
             "Answer contradicts itself",
             "The prediction contradicts itself: {reason}.",
             "Correct the answer; {expected} is expected.",
+        ),
+        # What is inside a media file.
+        Code.MEDIA_UNREADABLE: Rule(
+            "Media file cannot be read",
+            "The file is damaged, cut off, or not of the format that its name says.",
+            "Open the file with another program, and write it again.",
+            _W,
+        ),
+        Code.MEDIA_TOO_LARGE: Rule(
+            "Media content too large",
+            "The answer has more pixels, frames, seconds, points or faces than are read.",
+            "Write the answer in the size that the task asks for.",
+            _W,
+        ),
+        Code.MEDIA_WRONG_SHAPE: Rule(
+            "Content of the wrong shape",
+            "The file can be read, but has another number of dimensions or channels.",
+            "Write arrays of the shape that the format page names for this kind of answer.",
+            _W,
+        ),
+        Code.MEDIA_NOT_FINITE: Rule(
+            "Content not finite or out of range",
+            "The file has numbers that are NaN, infinite or out of range.",
+            "Write finite numbers of plausible size.",
+            _W,
+        ),
+        Code.MEDIA_OBJECTS: Rule(
+            "Objects instead of numbers",
+            "The file holds pickled objects or records instead of plain numbers.",
+            "Save a plain array of numbers: `numpy.save(path, array, allow_pickle=False)`.",
+            _W,
+        ),
+        Code.MEDIA_NO_CONTENT: Rule(
+            "Nothing in the media file",
+            "The file can be read, but has no pixel, frame, sample, point or face.",
+            "Write the answer again, or leave the item out: it counts as a wrong answer.",
+            _W,
+        ),
+        Code.ANSWERS_TOO_LARGE: Rule(
+            "Answers of the task too large together",
+            "All answers of this task together are larger than is read; this one is beyond it.",
+            "Write the answers in the size that the task asks for.",
+            _W,
         ),
     }
 )

@@ -37,7 +37,7 @@ from services.kit.catalogues import open_catalogue
 from services.kit.clock import Clock, SystemClock
 from services.kit.logging import configure_logging, get_logger
 from services.kit.objects import Objects
-from services.kit.server import Server
+from services.kit.server import PUBLIC_REQUEST_BYTES_MAX, Server
 from services.kit.telemetry import start_metrics_server
 
 PUBLIC = tuple(
@@ -97,7 +97,7 @@ class Gateway:
     async def start(self) -> Ports:
         """Brings the schema up to date, binds both ports and begins to serve."""
         await asyncio.to_thread(upgrade, self.database)
-        self._public = Server(PUBLIC)
+        self._public = Server(PUBLIC, PUBLIC_REQUEST_BYTES_MAX)
         self._internal = Server(INTERNAL)
         self._add_public()
         self._add_internal()

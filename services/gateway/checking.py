@@ -11,6 +11,7 @@ import asyncio
 import io
 import json
 import multiprocessing
+import resource
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -44,6 +45,9 @@ ATTEMPTS_MAX: Final = 3
 CHECK_SECONDS_MAX: Final = 600
 #: A child is replaced after so many archives, so that no leak grows for ever.
 CHECKS_PER_CHILD: Final = 50
+#: Memory of the child. A prediction.json of the largest size can ask for more when it is no honest
+#: one; then that check fails, and not whatever else runs on the machine.
+CHILD_MEMORY_BYTES: Final = 4 * 1024**3
 #: Other replicas' uploads are noticed this often.
 _POLL_SECONDS: Final = 2.0
 _READ_BUFFER_BYTES: Final = 1024 * 1024
@@ -270,7 +274,9 @@ class Checker:
         )
         loop = asyncio.get_running_loop()
         work = loop.run_in_executor(self._pool, check_stored, request)
-        answer = await asyncio.wait_for(work, CHECK_SECONDS_MAX)
+        # Not wait_for: on Python 3.11 it can swallow a cancellation (python/cpython#86296).
+        async with asyncio.timeout(CHECK_SECONDS_MAX):
+            answer = await work
         return msgspec.json.decode(answer, type=CheckReport)
 
 
@@ -279,7 +285,15 @@ def _new_pool() -> ProcessPoolExecutor:
         1,
         mp_context=multiprocessing.get_context("spawn"),
         max_tasks_per_child=CHECKS_PER_CHILD,
+        initializer=_limit_memory,
     )
+
+
+def _limit_memory() -> None:
+    """Bounds this process (in the child); a lower bound of the operator's stays."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = CHILD_MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(CHILD_MEMORY_BYTES, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def _oldest_unchecked(connection: Connection, resting: Sequence[str]) -> str | None:

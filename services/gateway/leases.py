@@ -84,6 +84,9 @@ __all__ = [
 
 #: Jobs that one call leases at most.
 LEASES_MAX: Final = 64
+#: Ratings that one call hands out; they travel in its answer, which has a size limit. A job whose
+#: ratings do not fit beside the others' waits for the next call.
+RATINGS_BYTES_MAX: Final = 16 * 1024 * 1024
 #: Expired leases that one call ends at most.
 EXPIRED_MAX: Final = 500
 
@@ -196,6 +199,7 @@ def lease(
     expires = min(now + lease_duration, deadline)
     leased: list[Leased] = []
     served: Counter[str] = Counter()
+    ratings_bytes = 0
     while len(leased) < wanted:
         turns = fair_share.turns(connection, modality, leasable, served, wanted - len(leased))
         rows = [
@@ -208,6 +212,10 @@ def lease(
         if not rows:
             break
         for row in rows:
+            ratings_bytes += len(row.ratings or b"")
+            if leased and ratings_bytes > RATINGS_BYTES_MAX:
+                wanted = len(leased)
+                break
             token = new_token()
             connection.execute(
                 update(jobs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
@@ -14,16 +14,22 @@ from general_level.errors import (
     AlreadyExists,
     IllegalTransition,
     NotFound,
+    ResourceExhausted,
     SubmissionPending,
 )
 from general_level.v1 import submission_pb2 as pb
-from services.gateway import quotas
+from services.gateway import ledger, quotas
 from services.gateway.agreement import accepted_version
 from services.gateway.states import FINAL, MOVES, OVERDUE, PENDING, STATE_AGE_MAX, Outcome, State
 from services.gateway.storage.database import serialise
 from services.gateway.storage.tables import jobs, submissions, task_results, timeline
 
 SubmissionRow = Row[Any]
+
+#: Submissions that a lab may open in `CREATES_WINDOW`, those given back included: a slot that is
+#: free again costs an upload, a check and perhaps grading all the same.
+CREATES_MAX: Final = 50
+CREATES_WINDOW: Final = timedelta(hours=24)
 
 #: Final states in which the lab's slot is given back.
 _REFUNDED: Final = frozenset({State.REJECTED, State.FAILED, State.EXPIRED})
@@ -42,7 +48,7 @@ def create(
     """Reserves a slot and opens a submission; the same request_id gives the same one again.
 
     The request itself was validated. Raises AlreadyExists, AgreementRequired, SubmissionPending,
-    QuotaExceeded; the lab's lock makes the answer exact under parallel calls.
+    QuotaExceeded, ResourceExhausted; the lab's lock makes the answer exact under parallel calls.
     """
     serialise(connection, f"lab/{lab_id}")
     digest = hashlib.sha256(request.SerializeToString(deterministic=True)).hexdigest()
@@ -63,6 +69,7 @@ def create(
     if pending:
         raise SubmissionPending(pending_submission_id=pending)
     quotas.require_free_slot(connection, lab_id, now)
+    _require_few_creates(connection, lab_id, now)
     submission_id = new_submission_id()
     connection.execute(
         insert(submissions).values(
@@ -90,6 +97,20 @@ def create(
     _record_state(connection, now, submission_id, State.CREATED, "")
     quotas.record(connection, now, lab_id, submission_id, quotas.RESERVE)
     return submission_id
+
+
+def _require_few_creates(connection: Connection, lab_id: str, now: datetime) -> None:
+    count = connection.scalar(
+        select(func.count())
+        .select_from(submissions)
+        .where(submissions.c.lab_id == lab_id, submissions.c.create_time > now - CREATES_WINDOW)
+    )
+    if (count or 0) >= CREATES_MAX:
+        hours = int(CREATES_WINDOW.total_seconds() // 3600)
+        raise ResourceExhausted(
+            f"A lab opens at most {CREATES_MAX} submissions in {hours} h, refunded ones included.",
+            limit=CREATES_MAX,
+        )
 
 
 def pending_submission(connection: Connection, lab_id: str) -> str:
@@ -124,7 +145,8 @@ def move(
     """Takes a submission to another state; IllegalTransition if the table has no such move.
 
     In the same transaction: the timeline, the state's deadline, the settlement of the quota, and
-    for a state that ends the grading the cancellation of jobs that still wait or run.
+    for a state that ends the grading the cancellation of jobs that still wait or run, and for one
+    that fails after its completion a withdrawal, so that no board ranks what was given back.
     """
     row = read(connection, submission_id)
     if to not in MOVES[State(row.state)]:
@@ -149,6 +171,8 @@ def move(
         _settle(connection, now, row, to)
         if to is not State.PUBLISHED:
             _cancel_jobs(connection, now, submission_id)
+        if row.state == State.RANKING and to is State.FAILED:
+            ledger.append_withdrawal(connection, now, submission_id, failure_reason)
 
 
 def touch(connection: Connection, now: datetime, submission_id: str) -> None:

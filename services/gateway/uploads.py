@@ -26,6 +26,9 @@ from services.kit.objects import Objects, Part, PartedFile
 PART_BYTES: Final = 8 * 1024 * 1024
 #: One message of the upload stream.
 CHUNK_BYTES_MAX: Final = 1024 * 1024
+#: Parts of one archive. One of the largest size has 2048 if nothing breaks, and one more for each
+#: break; without a bound, streams of a byte each would make every part slower than the one before.
+PARTS_MAX: Final = 20_000
 #: How long the bytes of a submission that came to nothing are kept.
 DISCARD_AFTER: Final = timedelta(days=1)
 _HASH_READ_BYTES: Final = 4 * 1024 * 1024
@@ -39,6 +42,12 @@ def durable_bytes(connection: Connection, submission_id: str) -> int:
         )
     )
     return int(total or 0)
+
+
+def _count_parts(connection: Connection, submission_id: str) -> int:
+    of_submission = upload_parts.c.submission_id == submission_id
+    query = select(func.count()).select_from(upload_parts).where(of_submission)
+    return int(connection.scalar(query) or 0)
 
 
 def read_parts(connection: Connection, submission_id: str) -> list[Part]:
@@ -57,7 +66,7 @@ def begin(
     """Opens a stream at ``offset``; returns the archive's size.
 
     IllegalTransition unless the submission waits for bytes, OffsetMismatch unless ``offset`` is
-    the number of durable bytes.
+    the number of durable bytes, InvalidRequest if it came in too many pieces already.
     """
     row = submissions.read(connection, submission_id, lab_id)
     if row.state not in (State.CREATED, State.UPLOADING):
@@ -68,6 +77,11 @@ def begin(
     if offset != durable:
         raise OffsetMismatch(
             f"{durable} bytes are stored; continue there.", durable_bytes=durable, offset=offset
+        )
+    if durable < row.archive_bytes and _count_parts(connection, submission_id) >= PARTS_MAX:
+        raise InvalidRequest(
+            f"It came in {PARTS_MAX} pieces, which is the most; withdraw it and create it again.",
+            submission_id=submission_id,
         )
     if row.state == State.CREATED:
         submissions.move(connection, now, submission_id, State.UPLOADING)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, cast
 
@@ -38,7 +38,7 @@ class Lease:
     """One job that this grader holds, and for how long after each beat."""
 
     job: Job
-    token: str
+    token: str = field(repr=False)
     lease_seconds: float
     job_seconds: float
 

@@ -58,7 +58,7 @@ class Job:
     task_id: str
     catalogue_id: str
     archive_sha256: str
-    ratings: bytes
+    ratings: bytes = field(repr=False)
     attempt: int
 
 
@@ -97,14 +97,21 @@ class Boxes:
             slot.users -= 1
 
     async def _shrink(self) -> None:
-        idle = [key for key, slot in self._slots.items() if not slot.users]
-        for key in idle[: max(0, len(self._slots) - self._capacity)]:
-            await _close(self._slots.pop(key))
+        while len(self._slots) > self._capacity and await self._close_oldest_idle():
+            pass
 
     async def close_idle(self) -> None:
         """Closes every box that no job uses now."""
-        for key in [key for key, slot in self._slots.items() if not slot.users]:
-            await _close(self._slots.pop(key))
+        while await self._close_oldest_idle():
+            pass
+
+    async def _close_oldest_idle(self) -> bool:
+        """Whether there was one. Looked for anew each time: a job may come while one closes."""
+        key = next((key for key, slot in self._slots.items() if not slot.users), None)
+        if key is None:
+            return False
+        await _close(self._slots.pop(key))
+        return True
 
     async def close(self) -> None:
         """Closes all boxes."""
@@ -181,7 +188,7 @@ class Pipeline:
         reading = MembersRead(members)
         with self._telemetry.stage("decoding"):
             decoded = await self._boxes.decode(job.submission_id, request, aiter(reading))
-        paths = [f"{task.archive_path}/{path}" for path in reading.digests]
+        paths = list(reading.digests)
         findings = tuple(_finding(found, paths) for found in decoded.findings)
         if isinstance(decoded, BoxRefusal):
             return Refused(findings)
@@ -190,7 +197,9 @@ class Pipeline:
             task_id=job.task_id,
             catalogue_id=job.catalogue_id,
             archive_sha256=job.archive_sha256,
-            members=dict(zip(paths, reading.digests.values(), strict=True)),
+            members={
+                f"{task.archive_path}/{path}": digest for path, digest in reading.digests.items()
+            },
             ratings=job.ratings,
         )
         with self._telemetry.stage("scoring"):

@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import sys
+from asyncio.subprocess import SubprocessStreamProtocol
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,9 @@ from typing import Final
 from services.grader.decode import frames
 from services.grader.decode.frames import Arrays, FrameInvalid, FrameLimits
 from services.grader.outcomes import EXIT_OUT_OF_MEMORY, Fault, GraderFault
+
+#: What is read ahead of a child's answer.
+_BUFFER_BYTES: Final = 64 * 1024
 
 #: All that a child sees of the environment: constants that tell nothing about this machine. One
 #: thread for linear algebra, because a child may have no further thread or little memory for it.
@@ -31,10 +35,17 @@ _ENVIRONMENT: Final[Mapping[str, str]] = {
 class ChildProcess:
     """One running child; ``crashed`` is the fault that its unexplained death means."""
 
-    def __init__(self, process: asyncio.subprocess.Process, crashed: Fault, stage: str) -> None:
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        transport: asyncio.SubprocessTransport,
+        crashed: Fault,
+        stage: str,
+    ) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         self._process = process
+        self._transport = transport
         self._stdin = process.stdin
         self._stdout = process.stdout
         self._crashed = crashed
@@ -49,7 +60,10 @@ class ChildProcess:
         The child inherits no environment and no descriptor but three: its pipes, and a standard
         error that leads nowhere, so that no text of it can reach a log.
         """
-        process = await asyncio.create_subprocess_exec(
+        loop = asyncio.get_running_loop()
+        # What create_subprocess_exec does, except that the transport is kept.
+        transport, protocol = await loop.subprocess_exec(
+            lambda: SubprocessStreamProtocol(limit=_BUFFER_BYTES, loop=loop),
             sys.executable,
             "-I",
             "-m",
@@ -63,7 +77,8 @@ class ChildProcess:
             close_fds=True,
             start_new_session=True,
         )
-        return cls(process, crashed, stage)
+        process = asyncio.subprocess.Process(transport, protocol, loop)
+        return cls(process, transport, crashed, stage)
 
     @property
     def pid(self) -> int:
@@ -116,5 +131,6 @@ class ChildProcess:
         # The group can outlive its leader, so it is signalled even if that has ended.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._stdin.close()
+        # Closes the pipes: unread bytes of the child would keep it waited for without end.
+        self._transport.close()
         await self._process.wait()

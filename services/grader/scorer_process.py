@@ -47,7 +47,10 @@ class ScorerProcess:
         Raises GraderFault; a scorer that died or overran has been ended by then, and the next call
         starts another.
         """
-        request = scorer_protocol.encode_job(facts, arrays)
+        try:
+            request = scorer_protocol.encode_job(facts, arrays)
+        except FrameInvalid:
+            raise GraderFault(Fault.DECODER_CRASHED, "decoding-answer") from None
         return _score_of(await self._ask(request, deadline_seconds))
 
     async def self_test(self, case: str, arrays: Arrays, deadline_seconds: float) -> None:

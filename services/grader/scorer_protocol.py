@@ -42,6 +42,9 @@ KEY_REASONS: Final = (
 )
 UNKNOWN_WORD: Final = 255
 
+#: What the worker says beside a box's arrays; a box that uses one of these names means no good.
+RESERVED_NAMES: Final = frozenset({"job", "ratings", "golden"})
+
 
 @dataclass(frozen=True, slots=True)
 class ScorerConfig:
@@ -74,7 +77,13 @@ def decode_config(arrays: Arrays) -> ScorerConfig:
 
 
 def encode_job(facts: JobFacts, arrays: Arrays) -> Arrays:
-    """A job's frame: its facts, its ratings, the answers."""
+    """A job's frame: its facts, its ratings, the answers.
+
+    FrameInvalid where the answers hold a name of the worker's: the facts and the ratings are what
+    the gateway said, whatever the box would have the scorer believe.
+    """
+    if not RESERVED_NAMES.isdisjoint(arrays):
+        raise FrameInvalid("an array of a reserved name")
     fields = {
         "submission_id": facts.submission_id,
         "task_id": facts.task_id,

@@ -12,15 +12,17 @@ from grpc_reflection.v1alpha import reflection
 
 from services.kit.grpc_errors import ErrorInterceptor
 
-#: Largest message in either direction; an upload chunk is at most 1 MiB, a page of results less.
+#: Largest message in either direction between our own services, and of an answer to a lab.
 MESSAGE_BYTES_MAX = 32 * 1024 * 1024
+#: Largest message that a stranger may send, before it is known who sends it; an upload chunk has at
+#: most 1 MiB.
+PUBLIC_REQUEST_BYTES_MAX = 4 * 1024 * 1024
 #: Concurrent calls a server takes before it answers RESOURCE_EXHAUSTED.
 CONCURRENT_RPCS_MAX = 2_000
 #: A client that only listens (Watch) is pinged so that a dead connection is noticed.
 KEEPALIVE_MS = 30_000
 
 _OPTIONS = (
-    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
     ("grpc.keepalive_time_ms", KEEPALIVE_MS),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
@@ -40,10 +42,12 @@ class TlsFiles:
 class Server:
     """Wraps ``grpc.aio.server``; ``port`` is known after ``bind``."""
 
-    def __init__(self, service_names: Sequence[str]) -> None:
+    def __init__(
+        self, service_names: Sequence[str], request_bytes_max: int = MESSAGE_BYTES_MAX
+    ) -> None:
         self.grpc = grpc.aio.server(
             interceptors=[ErrorInterceptor()],
-            options=_OPTIONS,
+            options=(("grpc.max_receive_message_length", request_bytes_max), *_OPTIONS),
             maximum_concurrent_rpcs=CONCURRENT_RPCS_MAX,
         )
         self._health = health.aio.HealthServicer()

@@ -15,6 +15,7 @@ from general_level.v1 import grading_pb2, grading_pb2_grpc, quota_pb2
 from general_level.v1 import submission_pb2 as pb
 from general_level.wire import from_timestamp, to_rfc3339
 from services.gateway import agreement, identity
+from services.gateway.rpc.submission import WATCHES_MAX
 from services.gateway.states import STATE_AGE_MAX, State
 from services.kit.clock import ManualClock
 from tests.support.gateway import (
@@ -183,6 +184,8 @@ async def test_a_request_that_is_huge_is_still_refused_with_its_reason(lab):
         await lab.create(archive(), archive_name="x" * 1_000_000)
     with pytest.raises(errors.NotFound):
         await lab.get("x" * 1_000_000)
+    with pytest.raises(errors.ResourceExhausted):
+        await lab.get("x" * 5_000_000)
 
 
 async def test_the_same_create_sent_again_and_at_once_is_one_submission(lab):
@@ -429,6 +432,21 @@ async def test_watches_leave_nothing_behind(gateway, lab):
     assert signals.waiting("submission/sub_none") == 0
 
 
+async def test_one_lab_cannot_take_all_places_with_its_watches(gateway, lab):
+    submission_id = (await lab.create(archive())).submission_id
+    watches = [lab.watch(submission_id) for _ in range(WATCHES_MAX)]
+    for watch in watches:
+        await anext(watch)
+    with pytest.raises(errors.ResourceExhausted):
+        await anext(lab.watch(submission_id))
+    other = await gateway.new_lab()
+    await anext(other.watch((await other.create(archive())).submission_id))
+    for watch in watches:
+        await watch.aclose()
+    await eventually(lambda: gateway.gateway.signals.waiting(f"submission/{submission_id}") == 0)
+    await anext(lab.watch(submission_id))
+
+
 async def test_a_withdrawal_ends_a_submission_once(gateway, lab):
     submission_id = (await lab.create(archive())).submission_id
     for _ in range(2):
@@ -470,6 +488,8 @@ async def test_pages_list_all_newest_first(gateway, lab, clock):
         pb.ListSubmissionsRequest(page_token="nonsense"),
         pb.ListSubmissionsRequest(page_token="☀"),
         pb.ListSubmissionsRequest(page_token="AAAA"),
+        # A time of the year 1 that lies in the year 0 of UTC.
+        pb.ListSubmissionsRequest(page_token="MDAwMS0wMS0wMVQwMDowMDowMCsyMzo1OSB4"),
     ],
     ids=str,
 )

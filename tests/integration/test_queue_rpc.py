@@ -19,6 +19,7 @@ from general_level.errors import (
     NotFound,
     NotPermitted,
     OffsetMismatch,
+    ResourceExhausted,
     UnknownBoard,
 )
 from general_level.v1 import (
@@ -30,6 +31,7 @@ from general_level.v1 import (
 from general_level.wire import from_rpc_error
 from services.gateway import submissions
 from services.gateway.predictions import CHUNK_BYTES
+from services.gateway.rpc.leaderboard import LeaderboardServicer
 from services.gateway.states import State
 from tests.support.queue_rig import IMAGE, Rig, call, ref
 from tests.support.queue_world import CATALOGUE, JOB, LEASE, QueueWorld
@@ -289,6 +291,21 @@ class TestLeaderboard:
         message = await asyncio.wait_for(watch.read(), 10)
         assert message.standings.task_count == 11
         watch.cancel()
+
+    async def test_watchers_leave_places_for_others(self, rig):
+        await rig.publish(0, snapshot())
+        leaderboard = LeaderboardServicer(
+            database=rig.world.database, signals=rig.signals, catalogue=CATALOGUE, watchers_max=1
+        )
+        request = leaderboard_pb2.WatchStandingsRequest(board_id="A-full")
+        first = leaderboard.WatchStandings(request, None)
+        await anext(first)
+        with pytest.raises(ResourceExhausted):
+            await anext(leaderboard.WatchStandings(request, None))
+        await first.aclose()
+        again = leaderboard.WatchStandings(request, None)
+        await anext(again)
+        await again.aclose()
 
     async def test_get(self, rig):
         request = leaderboard_pb2.GetStandingsRequest(board_id="A-full")

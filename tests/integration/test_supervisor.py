@@ -62,6 +62,22 @@ def test_a_killed_child_is_started_again(tmp_path: Path) -> None:
         supervisor.stop()
 
 
+def test_a_child_that_cannot_be_started_now_is_started_later(tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    supervisor = Supervisor(_specs(tmp_path, a=0, b=0), logs)
+    try:
+        eventually(lambda: _is_up(tmp_path, "a") and _is_up(tmp_path, "b"))
+        logs.rename(tmp_path / "away")
+        os.kill(supervisor.pids()["a"], signal.SIGKILL)
+        eventually(lambda: supervisor.restarts()["a"] >= 2)
+        (tmp_path / "away").rename(logs)
+        eventually(lambda: (tmp_path / "order.a").read_text() == "upup")
+        assert supervisor.restarts()["b"] == 0
+    finally:
+        supervisor.stop()
+
+
 def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
     _specs(tmp_path, a=0)
     program = f"""

@@ -148,6 +148,8 @@ async def test_a_malformed_file_is_refused_with_its_findings(
     assert codes == {"GL160", "GL170"}
     assert all(not finding.message for finding in job.refused.findings)
     assert {finding.row for finding in job.refused.findings} == {0, 1}
+    # Relative to the task's folder: the gateway names the whole path.
+    assert {finding.path for finding in job.refused.findings} == {"prediction.json"}
 
 
 async def test_an_id_that_the_key_does_not_have_is_reported_and_ignored(
@@ -157,8 +159,10 @@ async def test_an_id_that_the_key_does_not_have_is_reported_and_ignored(
         job = gateway.add("image-c-001", prediction_json({"1": CANARY, "99": CANARY}))
         await eventually(lambda: job.ended)
     assert (job.scored.value, job.scored.missing_count) == (25.0, 3)
-    ((code, row, warning),) = [(f.code, f.row, f.warning) for f in job.scored.findings]
-    assert (code, row, warning) == ("GL164", 1, True)
+    ((code, path, row, warning),) = [
+        (f.code, f.path, f.row, f.warning) for f in job.scored.findings
+    ]
+    assert (code, path, row, warning) == ("GL164", "prediction.json", 1, True)
 
 
 async def test_the_jobs_of_one_submission_share_a_box(

@@ -18,6 +18,7 @@ from general_level.v1 import submission_pb2_grpc
 from general_level.wire import from_rfc3339, to_rfc3339
 from services.gateway import agreement, ledger, submissions, uploads, views
 from services.gateway.identity import Authenticator
+from services.gateway.places import Places
 from services.gateway.signals import Signals
 from services.gateway.states import State
 from services.gateway.storage.database import Database
@@ -28,6 +29,9 @@ from services.kit.logging import get_logger
 
 PAGE_SIZE_DEFAULT: Final = 20
 PAGE_SIZE_MAX: Final = 100
+#: Streams that one lab may have open at once.
+UPLOADS_MAX: Final = 16
+WATCHES_MAX: Final = 32
 #: A watcher reads again this often, so that a change made by another replica is seen.
 _WATCH_SECONDS: Final = 1.0
 
@@ -55,6 +59,8 @@ class SubmissionServicer(submission_pb2_grpc.SubmissionServiceServicer):
         self._authenticator = authenticator
         self._telemetry = telemetry
         self._trusted_keys = tuple(trusted_keys)
+        self._uploads = Places(UPLOADS_MAX)
+        self._watches = Places(WATCHES_MAX)
 
     async def CreateSubmission(
         self, request: pb.CreateSubmissionRequest, context: Any
@@ -105,11 +111,17 @@ class SubmissionServicer(submission_pb2_grpc.SubmissionServiceServicer):
         self, requests: AsyncIterator[pb.UploadArchiveRequest], context: Any
     ) -> pb.UploadArchiveResponse:
         identity = await self._authenticator.require(context, "lab")
+        with self._uploads.take(identity.lab_id):
+            return await self._upload(requests, identity.lab_id)
+
+    async def _upload(
+        self, requests: AsyncIterator[pb.UploadArchiveRequest], lab_id: str
+    ) -> pb.UploadArchiveResponse:
         first = await anext(aiter(requests), None)
         if first is None:
             raise InvalidRequest("The upload has no message.")
         size = await self._database.run_write(
-            uploads.begin, self._clock.now(), identity.lab_id, first.submission_id, first.offset
+            uploads.begin, self._clock.now(), lab_id, first.submission_id, first.offset
         )
         upload = UploadStream(self._parts, first.submission_id, first.offset, size)
         try:
@@ -121,7 +133,7 @@ class SubmissionServicer(submission_pb2_grpc.SubmissionServiceServicer):
             await upload.flush()
         if upload.durable == size:
             await self._finish(first.submission_id, await upload.digest())
-        view = await self._view(first.submission_id, identity.lab_id)
+        view = await self._view(first.submission_id, lab_id)
         return pb.UploadArchiveResponse(durable_bytes=upload.durable, submission=view)
 
     async def _finish(self, submission_id: str, digest: str) -> None:
@@ -193,18 +205,19 @@ class SubmissionServicer(submission_pb2_grpc.SubmissionServiceServicer):
             return row.revision, views.submission_view(connection, self._clock.now(), row)
 
         seen = -1
-        while True:
-            waiter = self._signals.subscribe(f"submission/{request.submission_id}")
-            try:
-                seen, view = await self._database.run_read(work, seen)
-                if view is not None:
-                    yield pb.WatchSubmissionResponse(submission=view)
-                    if view.state in views.FINAL_STATES:
-                        return
-                await self._signals.wait(waiter, _WATCH_SECONDS)
-            finally:
-                # Also for a stranger's id or a watcher that went away: nothing waits for ever.
-                waiter.cancel()
+        with self._watches.take(identity.lab_id):
+            while True:
+                waiter = self._signals.subscribe(f"submission/{request.submission_id}")
+                try:
+                    seen, view = await self._database.run_read(work, seen)
+                    if view is not None:
+                        yield pb.WatchSubmissionResponse(submission=view)
+                        if view.state in views.FINAL_STATES:
+                            return
+                    await self._signals.wait(waiter, _WATCH_SECONDS)
+                finally:
+                    # Also for a stranger's id or a watcher that went away: nothing waits for ever.
+                    waiter.cancel()
 
     async def ListTaskResults(
         self, request: pb.ListTaskResultsRequest, context: Any
@@ -261,7 +274,7 @@ def _parse_page_token(token: str) -> tuple[datetime, str]:
     try:
         time, submission_id = base64.urlsafe_b64decode(token).decode().split(" ")
         return from_rfc3339(time), submission_id
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise InvalidRequest(
             "Use next_page_token of the page before.", field="page_token"
         ) from error

@@ -40,7 +40,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
-        self.engine = _sqlite_engine(url) if self.is_sqlite else create_engine(url)
+        self.engine = _sqlite_engine(url) if self.is_sqlite else _engine(url)
         self._writer = threading.Lock()
         self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="database")
 
@@ -48,6 +48,9 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads."""
         with _storage_errors(), self.engine.connect() as connection:
+            if self.is_sqlite:
+                # Else each statement would see another state of the database.
+                connection.execute(text("BEGIN"))
             yield connection
 
     @contextmanager
@@ -106,8 +109,13 @@ def _storage_errors() -> Iterator[None]:
         raise StorageFailed(kind=type(error.orig).__name__) from error
 
 
+def _engine(url: str, **options: Any) -> Engine:
+    # Errors of the driver are logged: what was to be written stays out of their text.
+    return create_engine(url, hide_parameters=True, **options)
+
+
 def _sqlite_engine(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    engine = _engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:

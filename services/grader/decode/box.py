@@ -6,7 +6,7 @@ import asyncio
 import enum
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -14,7 +14,8 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from services.grader.decode import frames, protocol
+from general_level.catalogue.limits import MAX_MEMBERS
+from services.grader.decode import frames, protocol, spool
 from services.grader.decode.frames import Arrays, FrameInvalid, FrameLimits
 from services.grader.decode.hardening import standard_steps
 from services.grader.decode.protocol import BoxFinding, DecodeRequest
@@ -43,7 +44,16 @@ class BoxLimits:
     open_files: int = 16
     start_seconds: float = 30.0
     decode_seconds: float = 300.0  # wall time of one decode
-    answer: FrameLimits = field(default_factory=FrameLimits)
+    answer: FrameLimits = field(default_factory=FrameLimits)  # an answer, or one of its parts
+    parts_bytes: int = 32 * 1024**3  # all parts of one decode together, on disk
+
+
+class WallsMissing(GraderFault):
+    """Isolation is required and the machine refuses some walls; ``names`` are theirs."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        super().__init__(Fault.INTERNAL, f"isolating-box without {', '.join(names)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +67,19 @@ class IncomingMember:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The answers as arrays, and warnings about single items."""
+    """The answers as arrays, and warnings about single items.
+
+    ``parts`` is the file of the media's content (see ``spool``), None where there is none. Whoever
+    got this removes the file, by :meth:`close`.
+    """
 
     arrays: Arrays
     findings: tuple[BoxFinding, ...]
+    parts: Path | None = None
+
+    def close(self) -> None:
+        """Removes the file of parts; views of it stay good."""
+        spool.remove(self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +125,13 @@ class SubprocessBox:
         isolation: Isolation,
         *,
         decoders_module: str = DECODERS_MODULE,
+        without: Collection[str] = (),
     ) -> SubprocessBox:
         """Starts a box in an empty folder of its own.
 
-        Raises GraderFault (INTERNAL) where it cannot be started, or not with every wall although
-        isolation is required.
+        ``without`` leaves out walls by name, which then count as missing: so each wall's own effect
+        can be shown. Raises GraderFault (INTERNAL) where the box cannot be started, WallsMissing
+        where it lacks a wall although isolation is required.
         """
         folder = Path(tempfile.mkdtemp(prefix="general-level-box-"))  # mode 0700
         arguments = [
@@ -118,6 +139,8 @@ class SubprocessBox:
             f"--memory-bytes={limits.memory_bytes}",
             f"--cpu-seconds={limits.cpu_seconds}",
             f"--open-files={limits.open_files}",
+            f"--parts-bytes={limits.parts_bytes}",
+            *(f"--without={name}" for name in without),
         ]
         try:
             child = await ChildProcess.start(
@@ -139,7 +162,7 @@ class SubprocessBox:
             raise
         if box.missing_steps and isolation is Isolation.REQUIRED:
             await box.close()
-            raise GraderFault(Fault.INTERNAL, "isolating-box")
+            raise WallsMissing(box.missing_steps)
         return box
 
     @property
@@ -172,6 +195,36 @@ class SubprocessBox:
     async def _exchange(
         self, request: DecodeRequest, members: AsyncIterator[IncomingMember]
     ) -> Decoded | BoxRefusal:
+        # Both directions at once: the box sends parts while it is still being sent members.
+        sending = asyncio.ensure_future(self._send(request, members))
+        parts = spool.SpoolWriter(self._limits.parts_bytes, MAX_MEMBERS)
+        receiving = asyncio.ensure_future(self._receive(parts))
+        kept = False
+        try:
+            await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_EXCEPTION)
+            # The one that failed first raises here; a box that answers early still takes the rest.
+            for task in (receiving, sending):
+                if task.done():
+                    task.result()
+            count, answer = await sending, await receiving
+            status, findings = protocol.decode_answer(answer, count)
+            if status == protocol.REFUSED:
+                return BoxRefusal(findings)
+            if status == protocol.NO_DECODER:
+                raise GraderFault(Fault.INTERNAL, "choosing-decoder")
+            own = ("status", "finding.codes", "finding.rows", "finding.members")
+            arrays = {k: v for k, v in answer.items() if k not in own}
+            kept = True
+            return Decoded(arrays, findings, parts.close())
+        finally:
+            for task in (sending, receiving):
+                task.cancel()
+            await asyncio.gather(sending, receiving, return_exceptions=True)
+            if not kept:
+                parts.discard()
+
+    async def _send(self, request: DecodeRequest, members: AsyncIterator[IncomingMember]) -> int:
+        """Sends request and members; how many members there were."""
         await self._child.send(protocol.encode_request(request))
         count = 0
         async for member in members:
@@ -184,14 +237,15 @@ class SubprocessBox:
             async for chunk in member.chunks:
                 await self._child.send_raw(chunk)
         await self._child.send({})
-        answer = await self._child.receive(self._limits.answer)
-        status, findings = protocol.decode_answer(answer, count)
-        if status == protocol.REFUSED:
-            return BoxRefusal(findings)
-        if status == protocol.NO_DECODER:
-            raise GraderFault(Fault.INTERNAL, "choosing-decoder")
-        own = ("status", "finding.codes", "finding.rows", "finding.members")
-        return Decoded({k: v for k, v in answer.items() if k not in own}, findings)
+        return count
+
+    async def _receive(self, parts: spool.SpoolWriter) -> Arrays:
+        """Takes parts until the answer comes."""
+        while True:
+            found = await self._child.receive(self._limits.answer)
+            if protocol.is_answer(found):
+                return found
+            await asyncio.to_thread(parts.append, found)
 
     async def close(self) -> None:
         await self._child.kill()

@@ -8,17 +8,18 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import numpy as np
 
+from general_level.catalogue.limits import MAX_MEMBERS
 from general_level.catalogue.model import AnswerKind
 from services.grader.decode import frames, protocol
 from services.grader.decode.hardening import apply_all, standard_steps
-from services.grader.decode.protocol import Decoder, DecodeRequest
+from services.grader.decode.protocol import Decoder, Emit, PartsFull, WarmUp
 from services.grader.outcomes import EXIT_OUT_OF_MEMORY
 
 _SKIP_BYTES: Final = 1024 * 1024
@@ -59,20 +60,40 @@ def _members(source: BinaryIO) -> Iterator[_PipeMember]:
         member.skip()
 
 
-def _answer(decoders: Mapping[AnswerKind, Decoder], source: BinaryIO) -> frames.Arrays:
-    """Reads one request with all its members and answers it."""
+def _answer(decoders: Mapping[AnswerKind, Decoder], source: BinaryIO, emit: Emit) -> frames.Arrays:
+    """Reads one request with all its members, sends its parts, and returns its answer."""
     request = protocol.decode_request(frames.read(source, protocol.HEAD_LIMITS))
     members = _members(source)
     decoder = decoders.get(request.kind)
     if decoder is None:
         answer = protocol.encode_answer(protocol.NO_DECODER)
     else:
-        arrays, findings = decoder(request, members)
+        arrays, findings = decoder(request, members, emit)
         status = protocol.REFUSED if arrays is None else protocol.DECODED
         answer = protocol.encode_answer(status, arrays, findings)
     for _ in members:
         pass
     return answer
+
+
+class _Emitter:
+    """Sends the parts of one answer, as long as they fit."""
+
+    def __init__(self, sink: BinaryIO, max_bytes: int, max_parts: int) -> None:
+        self._sink = sink
+        self._left_bytes = max_bytes
+        self._left_parts = max_parts
+
+    def __call__(self, arrays: frames.Arrays) -> None:
+        buffers = frames.encode(arrays)
+        size = sum(map(len, buffers))
+        if size > self._left_bytes or not self._left_parts:
+            raise PartsFull
+        self._left_bytes -= size
+        self._left_parts -= 1
+        for buffer in buffers:
+            self._sink.write(buffer)
+        self._sink.flush()
 
 
 def _write(sink: BinaryIO, arrays: frames.Arrays) -> None:
@@ -81,10 +102,17 @@ def _write(sink: BinaryIO, arrays: frames.Arrays) -> None:
     sink.flush()
 
 
-def _warm_up(decoders: Mapping[AnswerKind, Decoder], files: Mapping[AnswerKind, bytes]) -> None:
-    for kind, data in files.items():
-        member = _PipeMember("prediction.json", len(data), io.BytesIO(data), len(data))
-        decoders[kind](DecodeRequest(kind, {}), iter([member]))
+def _discard(_arrays: frames.Arrays) -> None:
+    """Where the parts of the warm-up go."""
+
+
+def _warm_up(decoders: Mapping[AnswerKind, Decoder], jobs: Iterable[WarmUp]) -> None:
+    for job in jobs:
+        members = [
+            _PipeMember(path, len(data), io.BytesIO(data), len(data))
+            for path, data in job.members.items()
+        ]
+        decoders[job.request.kind](job.request, iter(members), _discard)
 
 
 def main() -> None:
@@ -94,6 +122,8 @@ def main() -> None:
     parser.add_argument("--memory-bytes", type=int, required=True)
     parser.add_argument("--cpu-seconds", type=int, required=True)
     parser.add_argument("--open-files", type=int, required=True)
+    parser.add_argument("--parts-bytes", type=int, required=True)
+    parser.add_argument("--without", action="append", default=[], help="a wall to leave out")
     arguments = parser.parse_args()
 
     module = importlib.import_module(arguments.decoders)
@@ -110,10 +140,12 @@ def main() -> None:
         cpu_seconds=arguments.cpu_seconds,
         open_files=arguments.open_files,
     )
-    _write(sink, {"skipped": np.array(apply_all(steps), dtype=np.uint8)})
+    skipped = apply_all(steps, arguments.without)
+    _write(sink, {"skipped": np.array(skipped, dtype=np.uint8)})
     while True:
         try:
-            _write(sink, _answer(decoders, source))
+            emit = _Emitter(sink, arguments.parts_bytes, MAX_MEMBERS)
+            _write(sink, _answer(decoders, source, emit))
         except EOFError:
             return
         except MemoryError:

@@ -36,6 +36,7 @@ MAX_NAME_BYTES: Final = 40
 _PREFIX: Final = struct.Struct("<4sHHIQ")
 PREFIX_BYTES: Final = _PREFIX.size
 _ALIGNMENT_BYTES: Final = 8
+_ANY_SIDE: Final = 64  # a side that an array without elements may have in any frame
 _NAME: Final = re.compile(rb"[a-z][a-z0-9_.]*")
 
 #: The only types that cross. The position is the code on the wire: append, never reorder.
@@ -159,7 +160,7 @@ def _parse_header(prefix: Prefix, header: bytes) -> list[_Spec]:
             position += 2 + 8 * dimensions
             spec = _Spec(name.decode("ascii"), DTYPES[code], shape)
             # A zero in the shape would hide another dimension that numpy cannot represent.
-            if any(side > prefix.payload_bytes for side in shape):
+            if any(side > max(prefix.payload_bytes, _ANY_SIDE) for side in shape):
                 raise FrameInvalid("a shape larger than the payload")
             if spec.name in names:
                 raise FrameInvalid("two arrays of one name")
@@ -175,9 +176,12 @@ def _parse_header(prefix: Prefix, header: bytes) -> list[_Spec]:
     return specs
 
 
-def parse(prefix: Prefix, body: bytes) -> Arrays:
-    """The arrays of a frame whose header and payload are ``body``; all read-only views of it."""
-    specs = _parse_header(prefix, body[: prefix.header_bytes])
+def parse(prefix: Prefix, body: bytes | memoryview) -> Arrays:
+    """The arrays of a frame whose header and payload are ``body``, which nobody changes any more.
+
+    All are read-only views of it.
+    """
+    specs = _parse_header(prefix, bytes(body[: prefix.header_bytes]))
     payload = memoryview(body)[prefix.header_bytes :]
     arrays: dict[str, NDArray[Any]] = {}
     position = 0

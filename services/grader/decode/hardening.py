@@ -1,19 +1,24 @@
 """What a decode box gives up before it reads the first untrusted byte.
 
-Each step is an object of one shape, applied in the child, in order. A further one (seccomp,
-Landlock) is another object in the list; nothing else changes. A step that is not ``essential`` may
-be impossible where the operating system forbids it; the box then says so, and the worker's
-isolation setting decides whether such a box may work.
+Each step is an object of one shape, applied in the child, in order. A further one is another object
+in the list; nothing else changes. A step that is not ``essential`` may be impossible where the
+operating system forbids it; the box then says so, and the worker's isolation setting decides
+whether such a box may work.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import resource
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
+
+from services.grader.decode.landlock import NoFiles
+from services.grader.decode.seccomp import FewSystemCalls
 
 CLONE_NEWNS: Final = 0x00020000
 CLONE_NEWIPC: Final = 0x08000000
@@ -48,6 +53,18 @@ class HardeningStep(Protocol):
     def essential(self) -> bool: ...
 
     def apply(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OneThread:
+    """Nothing runs beside us: capabilities, Landlock and seccomp bind the thread that asks."""
+
+    name: str = "one-thread"
+    essential: bool = False
+
+    def apply(self) -> None:
+        if len(os.listdir("/proc/self/task")) != 1:
+            raise OSError(errno.EBUSY, "a library started a thread")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +192,11 @@ def standard_steps(
 ) -> tuple[HardeningStep, ...]:
     """The steps of a box, in the order that they need one another.
 
-    Namespaces give another identity than root the right to the empty root; capabilities go last.
+    Namespaces give another identity than root the right to the empty root; Landlock and seccomp
+    need no-new-privileges, and after seccomp no further step would be possible.
     """
     return (
+        OneThread(),
         NewNamespaces(),
         EmptyRoot(folder),
         NoBoundingSet(),
@@ -185,16 +204,21 @@ def standard_steps(
         NoCapabilities(),
         NoNewPrivileges(),
         ResourceLimits(memory_bytes, cpu_seconds, open_files),
+        NoFiles(),
+        FewSystemCalls(),
     )
 
 
-def apply_all(steps: tuple[HardeningStep, ...]) -> list[int]:
-    """Applies every step; the positions of those that were impossible.
+def apply_all(steps: tuple[HardeningStep, ...], without: Collection[str] = ()) -> list[int]:
+    """Applies every step; the positions of those that were impossible or named in ``without``.
 
-    Raises OSError where an essential one is: such a process must not go on.
+    Raises OSError where an essential one is impossible: such a process must not go on.
     """
     skipped: list[int] = []
     for position, step in enumerate(steps):
+        if step.name in without:
+            skipped.append(position)
+            continue
         try:
             step.apply()
         except OSError:

@@ -2,7 +2,8 @@
 
     worker → box   request frame, then per member a member frame and exactly its bytes, then an
                    end frame; again and again, until the worker closes the pipe
-    box → worker   one ready frame, then one answer frame for each request
+    box → worker   one ready frame, then for each request any number of part frames (the content
+                   of media) and one answer frame, which alone has a status
 
 Only arrays come out of the box. A finding leaves it as three numbers: the digits of its code, its
 row, and the position of its member; the worker has the words for all three.
@@ -11,7 +12,7 @@ row, and the position of its member; the worker has the words for all three.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -42,6 +43,16 @@ class DecodeRequest:
 
     kind: AnswerKind
     options: Mapping[str, str]
+    #: Whether the media files are decoded too; otherwise their paths are the answers.
+    content: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUp:
+    """A small job that a box does before its walls go up: it loads what libraries load late."""
+
+    request: DecodeRequest
+    members: Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,28 +82,41 @@ class MemberReader(Protocol):
         """Up to ``size`` of the bytes that are left, none at the member's end."""
 
 
+class PartsFull(Exception):
+    """The parts of one answer would be larger together than the worker keeps."""
+
+
+#: Sends one part frame to the worker; PartsFull, and nothing sent, where there is no more room.
+Emit = Callable[[Mapping[str, NDArray[Any]]], None]
+
+
 class Decoder(Protocol):
     """Reads one answer kind: the members in directory order, prediction.json first.
 
-    Returns the arrays of the answers, or findings. Errors in the lab's file are findings, never
-    exceptions: an exception is a fault of the decoder and ends the box.
+    Returns the arrays of the answers, or findings; large arrays leave one by one as parts. Errors
+    in the lab's file are findings, never exceptions: an exception is a fault of the decoder and
+    ends the box.
     """
 
     def __call__(
-        self, request: DecodeRequest, members: Iterator[MemberReader], /
+        self, request: DecodeRequest, members: Iterator[MemberReader], emit: Emit, /
     ) -> tuple[dict[str, NDArray[Any]] | None, Sequence[BoxFinding]]: ...
 
 
 def encode_request(request: DecodeRequest) -> Arrays:
     """The request frame's arrays."""
-    text = json.dumps({"kind": request.kind.value, "options": dict(request.options)})
-    return {"request": frames.from_bytes(text.encode())}
+    fields = {
+        "kind": request.kind.value,
+        "options": dict(request.options),
+        "content": request.content,
+    }
+    return {"request": frames.from_bytes(json.dumps(fields).encode())}
 
 
 def decode_request(arrays: Arrays) -> DecodeRequest:
     """The request in a request frame; the worker wrote it, so it is taken at its word."""
     fields = json.loads(arrays["request"].tobytes())
-    return DecodeRequest(AnswerKind(fields["kind"]), fields["options"])
+    return DecodeRequest(AnswerKind(fields["kind"]), fields["options"], fields["content"])
 
 
 def encode_answer(
@@ -112,6 +136,11 @@ def encode_answer(
         "finding.members": np.array([finding.member for finding in kept], dtype=np.int32),
         **(arrays or {}),
     }
+
+
+def is_answer(arrays: Arrays) -> bool:
+    """Whether a frame is the answer, and not one of the parts before it."""
+    return "status" in arrays
 
 
 def decode_answer(arrays: Arrays, member_count: int) -> tuple[int, tuple[BoxFinding, ...]]:

@@ -272,3 +272,11 @@ def writing_end(pipe: Path) -> int | None:
         return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
     except OSError:
         return None
+
+
+def test_a_check_that_asks_for_too_much_memory_fails_and_the_child_lives_on():
+    with checking._new_pool() as pool:
+        asked = pool.submit(bytearray, checking.CHILD_MEMORY_BYTES)
+        with pytest.raises(MemoryError):
+            asked.result(30)
+        assert pool.submit(bytearray, 3).result(30) == bytearray(3)

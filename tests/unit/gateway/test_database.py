@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
 
 from services.gateway import identity
 from services.gateway.storage.database import Database, StorageFailed
@@ -120,3 +122,22 @@ def test_a_time_comes_back_to_the_microsecond_in_utc(database, moment):
         found = connection.scalar(select(labs.c.create_time).where(labs.c.lab_id == lab_id))
     assert found == moment
     assert found.utcoffset() == timedelta(0)
+
+
+def test_a_reader_sees_one_state_of_the_database_to_its_end(database):
+    with database.read() as reading:
+        assert count_labs(reading) == 0
+        with database.write() as writing:
+            identity.create_lab(writing, START, "Example Lab")
+        assert count_labs(reading) == 0
+    with database.read() as reading:
+        assert count_labs(reading) == 1
+
+
+def test_no_error_of_the_driver_repeats_a_value(database):
+    twice = insert(labs).values(lab_id="canary-77aa", name="Example Lab", create_time=START)
+    with database.write() as connection:
+        connection.execute(twice)
+    with pytest.raises(IntegrityError) as caught, database.write() as connection:
+        connection.execute(twice)
+    assert "canary-77aa" not in "".join(traceback.format_exception(caught.value))

@@ -7,14 +7,14 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from general_level.errors import LeaseLost, ScoreRefused
 from general_level.submission.findings import Code, FindingSink
 from services.gateway import leases, ledger, submissions
 from services.gateway.endings import ATTEMPTS_MAX, BACKOFF_MAX, BACKOFF_STEP
 from services.gateway.states import State
-from services.gateway.storage.tables import score_ledger
+from services.gateway.storage.tables import score_ledger, task_results
 from tests.support.queue_world import CATALOGUE, JOB, LEASE, NOON, QueueWorld, ref_of, tasks_of
 
 IMAGE = tasks_of("image")
@@ -159,6 +159,14 @@ class TestLease:
             world.complete(leased)
         assert world.job_states(submission) == {"cancelled": 2}
         assert world.quota(submission) == "refund"
+
+    def test_large_ratings_are_handed_out_a_few_at_a_time(self, world):
+        submission = world.add_submission(world.add_lab(), IMAGE[:4])
+        half = bytes(leases.RATINGS_BYTES_MAX // 2)
+        with world.database.write() as connection:
+            of_submission = task_results.c.submission_id == submission
+            connection.execute(update(task_results).where(of_submission).values(ratings=half))
+        assert [len(world.lease(4)) for _ in range(3)] == [2, 2, 0]
 
     def test_released_jobs_come_back_without_counting(self, world):
         world.add_submission(world.add_lab(), IMAGE[:1])

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from general_level import errors
-from services.gateway import agreement, identity, quotas, submissions
+from services.gateway import agreement, identity, ledger, quotas, submissions
 from services.gateway.states import FINAL, MOVES, OVERDUE, STATE_AGE_MAX, Outcome, State
 from services.gateway.storage.tables import jobs, task_results
 from tests.support.gateway import START, archive, create_request, open_database
@@ -280,3 +280,29 @@ def test_pages_list_the_newest_first_and_leave_none_out(desk):
     assert sorted(seen) == sorted(made)
     times = [desk.read(submission_id).create_time for submission_id in seen]
     assert times == sorted(times, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("way", "withdrawn"), [(WAYS[State.RANKING], True), (WAYS[State.GRADING], False)]
+)
+def test_what_fails_after_its_completion_is_taken_off_the_ledger(desk, way, withdrawn):
+    submission_id = desk.create()
+    desk.move(submission_id, *way)
+    reason = "ranking-overdue"
+    submissions.move(
+        desk.connection, START, submission_id, State.FAILED, note=reason, failure_reason=reason
+    )
+    entries = [entry.withdrawal for entry in ledger.read_after(desk.connection, 0)]
+    assert [(one.submission_id, one.reason) for one in entries] == (
+        [(submission_id, reason)] if withdrawn else []
+    )
+
+
+def test_creates_are_bounded_also_where_every_slot_is_given_back(desk):
+    for _ in range(submissions.CREATES_MAX):
+        desk.in_state(State.REJECTED)
+    with pytest.raises(errors.ResourceExhausted):
+        desk.create()
+    with pytest.raises(errors.ResourceExhausted):
+        desk.create(START + submissions.CREATES_WINDOW - INSTANT)
+    assert desk.create(START + submissions.CREATES_WINDOW)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from sqlalchemy import insert
 
 from general_level import errors
 from services.gateway import agreement, identity, quotas, submissions, uploads
 from services.gateway.states import State
+from services.gateway.storage.tables import upload_parts
 from services.kit.objects import Objects, Part
 from tests.support.gateway import START, archive, create_request, open_database
 
@@ -138,3 +140,33 @@ def test_the_digest_is_over_all_parts_in_order(tmp_path):
         parts.append(Part(start, len(piece), f"p{start}"))
     assert uploads.digest_of(objects, parts[::-1]) == hashlib.sha256(DATA).hexdigest()
     assert uploads.digest_of(objects, []) == hashlib.sha256().hexdigest()
+
+
+def test_an_archive_in_too_many_pieces_is_refused_before_the_next(
+    connection, lab_id, submission_id
+):
+    uploads.begin(connection, START, lab_id, submission_id, 0)
+    rows = [
+        {"submission_id": submission_id, "offset": number, "size": 0, "object_key": "k"}
+        for number in range(uploads.PARTS_MAX)
+    ]
+    connection.execute(insert(upload_parts), rows[:-1])
+    assert uploads.begin(connection, START, lab_id, submission_id, 0) == len(DATA)
+    connection.execute(insert(upload_parts), rows[-1:])
+    with pytest.raises(errors.InvalidRequest):
+        uploads.begin(connection, START, lab_id, submission_id, 0)
+
+
+def test_an_archive_that_is_whole_is_finished_however_many_pieces_it_has(
+    connection, lab_id, submission_id
+):
+    uploads.begin(connection, START, lab_id, submission_id, 0)
+    add(connection, submission_id, 0, len(DATA))
+    connection.execute(
+        insert(upload_parts),
+        [
+            {"submission_id": submission_id, "offset": -number, "size": 0, "object_key": "k"}
+            for number in range(1, uploads.PARTS_MAX)
+        ],
+    )
+    assert uploads.begin(connection, START, lab_id, submission_id, len(DATA)) == len(DATA)

@@ -48,6 +48,7 @@ def test_every_type_and_rank_comes_back_read_only() -> None:
 
 def test_empty_arrays_scalars_and_no_array_at_all() -> None:
     assert dict(through({})) == {}
+    assert through({"none": np.empty((0, 12), np.float64)})["none"].shape == (0, 12)
     back = through({"none": np.empty((0, 3), np.float64), "one": np.array(5, np.int64)})
     assert back["none"].shape == (0, 3)
     assert back["one"].shape == ()
@@ -88,7 +89,8 @@ def test_what_no_frame_carries_is_the_callers_fault(array: Any) -> None:
         (frame(spec(b"a", 0, 8) * 2, bytes(16), arrays=2), "one name"),
         (frame(spec(b"a", 0, 8)[:-1], bytes(8)), "too short"),
         (frame(spec(b"a", 0, 8) + b"x", bytes(8)), "too long"),
-        (frame(spec(b"a", 0, 9), bytes(8)), "larger than the payload"),
+        (frame(spec(b"a", 0, 65), bytes(8)), "larger than the payload"),
+        (frame(spec(b"a", 0, 9), bytes(8)), "do not fill"),
         (frame(spec(b"a", 0, 1 << 63, 1 << 63), bytes(8)), "larger than the payload"),
         (frame(spec(b"a", 0, 0, 1 << 62), b""), "larger than the payload"),
         (frame(spec(b"a", 3, 4, 4), bytes(16)), "do not fill"),

@@ -49,6 +49,7 @@ class MemoryBox:
         return Decoded({}, ())
 
     async def close(self) -> None:
+        await asyncio.sleep(0)
         self.alive = False
 
 
@@ -170,3 +171,67 @@ def test_delays_double_with_jitter_up_to_a_cap() -> None:
     assert len(set(delays)) == 40
     backoff.reset()
     assert backoff.next_seconds() <= 1.0
+
+
+class LingeringBox(MemoryBox):
+    """A box whose end takes until it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closing = asyncio.Event()
+        self.may_close = asyncio.Event()
+        self.interrupted = False
+
+    async def decode(
+        self, request: DecodeRequest, members: AsyncIterator[IncomingMember]
+    ) -> Decoded | BoxRefusal:
+        decoded = await super().decode(request, members)
+        async for _ in members:
+            pass
+        if not self.alive:
+            raise GraderFault(Fault.DECODER_CRASHED, "decoding")
+        return decoded
+
+    async def close(self) -> None:
+        self.closing.set()
+        await self.may_close.wait()
+        self.alive = False
+
+
+async def test_a_box_that_got_a_job_while_another_closed_is_not_closed() -> None:
+    made: list[LingeringBox] = []
+
+    async def start() -> LingeringBox:
+        made.append(LingeringBox())
+        return made[-1]
+
+    boxes = Boxes(start, capacity=4)
+    await boxes.decode("a", REQUEST, no_members())
+    await boxes.decode("b", REQUEST, no_members())
+    finish = asyncio.Event()
+
+    async def slow_members() -> AsyncIterator[IncomingMember]:
+        await finish.wait()
+        for one in ():
+            yield one
+
+    closing = asyncio.create_task(boxes.close_idle())
+    await made[0].closing.wait()
+    working = asyncio.create_task(boxes.decode("b", REQUEST, slow_members()))
+    await asyncio.sleep(0)
+    for box in made:
+        box.may_close.set()
+    await closing
+    finish.set()
+    assert await working == Decoded({}, ())
+    assert [box.alive for box in made] == [False, True]
+
+
+async def test_jobs_that_make_room_at_once_close_each_box_once() -> None:
+    start = Starter()
+    boxes = Boxes(start, capacity=1)
+    # All in use at once, so that several are over the capacity when the next come.
+    for names in ("abc", "de"):
+        await asyncio.gather(*(boxes.decode(name, REQUEST, no_members()) for name in names))
+    await boxes.close_idle()
+    assert not any(box.alive for box in start.boxes)

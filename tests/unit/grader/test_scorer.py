@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,11 @@ from services.grader.decode.columns import Answers
 from services.grader.decode.frames import FrameInvalid
 from services.grader.keys import KeyUnavailable
 from services.grader.metrics.table import TEXT_METRICS
-from services.grader.outcomes import Fault
+from services.grader.outcomes import Fault, GraderFault
 from services.grader.pipeline import served_metrics
 from services.grader.ratings import RatingsInvalid, mean_rating, parse_ratings
+from services.grader.scorer_process import ScorerProcess
+from services.grader.scorer_protocol import ScorerConfig
 from services.grader.scoring import (
     JobFacts,
     Scorer,
@@ -208,6 +211,17 @@ def test_a_result_that_contradicts_itself_is_refused(name: str, array: Any) -> N
     stage = np.array([0], dtype=np.uint8)
     with pytest.raises(FrameInvalid):
         scorer_protocol.decode_result({**arrays, "stage": stage, name: array})
+
+
+@pytest.mark.parametrize("name", ["job", "ratings", "golden"])
+async def test_a_box_cannot_speak_for_the_worker(name: str) -> None:
+    config = ScorerConfig(
+        "sample", None, Path("keys"), Path("identity"), Path("key"), 2**33, "sha256:0", "cpu", "1"
+    )
+    arrays = {**labels({"1": "cat"}), name: np.frombuffer(RATINGS, dtype=np.uint8)}
+    with pytest.raises(GraderFault) as caught:
+        await ScorerProcess(config, lambda: None).score(FACTS, arrays, 1.0)
+    assert caught.value.fault is Fault.DECODER_CRASHED
 
 
 RATINGS = (
