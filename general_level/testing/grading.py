@@ -51,6 +51,7 @@ class Worker:
                 catalogue=world.catalogue,
                 archive_name=record.request.archive_name,
                 item_ids=world.item_ids,
+                allow_strip=True,
             )
         with world.changed:
             if record.state != records.CHECKING:

@@ -99,7 +99,7 @@ class SubmissionService(Service, submission_pb2_grpc.SubmissionServiceServicer):
         page = records_[start : start + size]
         more = start + size < len(records_)
         return pb.ListSubmissionsResponse(
-            submissions=[self.world.snapshot(r) for r in page],
+            submissions=[_listed(self.world.snapshot(r)) for r in page],
             next_page_token=page[-1].submission_id if more else "",
         )
 
@@ -169,3 +169,9 @@ class SubmissionService(Service, submission_pb2_grpc.SubmissionServiceServicer):
             statements=record.statements,
             grader_public_keys=[self._signer.public_key],
         )
+
+
+def _listed(submission: pb.Submission) -> pb.Submission:
+    """As in a list: without findings, with their number."""
+    submission.ClearField("findings")
+    return submission

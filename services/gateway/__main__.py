@@ -16,10 +16,12 @@ import msgspec
 
 from general_level.errors import GeneralLevelError
 from services.gateway import identity, ratings
+from services.gateway.public_folder import IDS_FILE, item_ids
 from services.gateway.storage.database import Database
 from services.gateway.storage.migrate import upgrade
 from services.kit.catalogues import open_catalogue
 from services.kit.clock import SystemClock
+from services.kit.commands import told_in_one_line
 
 MODALITIES = ("image", "video", "audio", "3d", "language")
 
@@ -59,7 +61,8 @@ def serve() -> None:
     """Run the gateway with the settings of GATEWAY_*."""
     from services.gateway.app import main as run  # noqa: PLC0415  the commands need no server
 
-    run()
+    with told_in_one_line():
+        run()
 
 
 @main.command()
@@ -82,6 +85,23 @@ def create_lab(database_url: str, name: str) -> None:
     """Register a lab by its name."""
     with _open(database_url) as database, database.write() as connection:
         click.echo(identity.create_lab(connection, SystemClock().now(), name))
+
+
+@labs.command("list")
+@_database
+@_format
+def list_labs(database_url: str, output: str) -> None:
+    """List all labs, the oldest first, with their live tokens and their submissions."""
+    with _open(database_url) as database, database.read() as connection:
+        found = identity.list_labs(connection)
+    if output == "json":
+        click.echo(msgspec.json.encode(found))
+        return
+    for lab in found:
+        click.echo(
+            f"{lab.lab_id}  {lab.create_time:%Y-%m-%d}  {lab.live_tokens:3} live tokens  "
+            f"{lab.submissions:4} submissions  {lab.name}"
+        )
 
 
 @main.group()
@@ -155,11 +175,24 @@ def ratings_group() -> None:
 )
 @click.option("--submission", "submission_id", required=True, help="Its id, sub_….")
 @click.option("--task", "task_id", required=True, help="An id of the catalogue.")
+@click.option(
+    "--public-folder",
+    envvar="GATEWAY_PUBLIC_FOLDER",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="What sealing published; then no other items than the task's may be rated. Else "
+    "GATEWAY_PUBLIC_FOLDER.",
+)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def import_ratings(
-    database_url: str, catalogue: str, submission_id: str, task_id: str, file: Path
+    database_url: str,
+    catalogue: str,
+    submission_id: str,
+    task_id: str,
+    public_folder: Path | None,
+    file: Path,
 ) -> None:
     """Take the ratings of one task of one submission; a grader scores and signs them."""
+    known = item_ids(str(public_folder / IDS_FILE)) if public_folder else None
     with _open(database_url) as database, database.write() as connection:
         ratings.import_ratings(
             connection,
@@ -168,6 +201,7 @@ def import_ratings(
             submission_id,
             task_id,
             file.read_bytes(),
+            known.get(task_id, frozenset()) if known is not None else None,
         )
     click.echo(f"{task_id} of {submission_id} waits for a grader.")
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from general_level.catalogue import Catalogue
 from general_level.trusted_keys import read_trusted_keys
 from general_level.v1 import (
     catalogue_pb2_grpc,
@@ -21,6 +22,7 @@ from general_level.v1 import (
 from services.gateway.checking import Checker
 from services.gateway.identity import Authenticator
 from services.gateway.maintenance import Maintenance
+from services.gateway.public_folder import IDS_FILE, PublishedCommitments
 from services.gateway.rpc.catalogue import CatalogueServicer
 from services.gateway.rpc.grading import GradingServicer
 from services.gateway.rpc.leaderboard import LeaderboardServicer
@@ -38,7 +40,8 @@ from services.kit.clock import Clock, SystemClock
 from services.kit.logging import configure_logging, get_logger
 from services.kit.objects import Objects
 from services.kit.server import PUBLIC_REQUEST_BYTES_MAX, Server
-from services.kit.telemetry import start_metrics_server
+from services.kit.settings import SettingInvalid
+from services.kit.telemetry import MetricsServer
 
 PUBLIC = tuple(
     f"general_level.v1.{name}"
@@ -53,7 +56,7 @@ class Ports:
 
     public: int
     internal: int
-    metrics: int
+    metrics: int | None
 
 
 class Gateway:
@@ -62,7 +65,7 @@ class Gateway:
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
-        self.catalogue = open_catalogue(settings.catalogue)
+        self.catalogue = _catalogue(settings)
         self.database = Database(settings.database_url)
         self.signals = Signals()
         self.telemetry = Telemetry()
@@ -77,6 +80,7 @@ class Gateway:
         )
         self._tasks: list[asyncio.Task[None]] = []
         folder = settings.public_folder
+        self._commitments = PublishedCommitments(folder)
         self._checker = Checker(
             database=self.database,
             objects=self._objects,
@@ -84,7 +88,8 @@ class Gateway:
             clock=self.clock,
             catalogue=self.catalogue,
             catalogue_spec=settings.catalogue,
-            ids_path=folder / "ids.json" if folder else None,
+            ids_path=folder / IDS_FILE if folder else None,
+            slots=settings.checkers,
         )
         self.maintenance = Maintenance(
             database=self.database,
@@ -92,18 +97,21 @@ class Gateway:
             signals=self.signals,
             clock=self.clock,
             telemetry=self.telemetry,
+            snapshots_kept=settings.snapshots_kept,
         )
 
     async def start(self) -> Ports:
         """Brings the schema up to date, binds both ports and begins to serve."""
         await asyncio.to_thread(upgrade, self.database)
+        # A list that cannot be read stops the gateway here and not at its first score.
+        await asyncio.to_thread(self._commitments.entries)
         self._public = Server(PUBLIC, PUBLIC_REQUEST_BYTES_MAX)
         self._internal = Server(INTERNAL)
         self._add_public()
         self._add_internal()
         self._public.bind(self.settings.public_address, self.settings.tls)
         self._internal.bind(self.settings.internal_address)
-        self._metrics, metrics_port = start_metrics_server(
+        self._metrics = MetricsServer(
             self.telemetry.registry, self.settings.metrics_port, self.settings.metrics_host
         )
         await self.maintenance.round()
@@ -111,12 +119,11 @@ class Gateway:
             self._tasks.append(asyncio.create_task(work))
         await self._public.start()
         await self._internal.start()
-        ports = Ports(self._public.port, self._internal.port, metrics_port)
+        ports = Ports(self._public.port, self._internal.port, self._metrics.port)
         get_logger().info(
             "gateway serves",
             public_port=ports.public,
             internal_port=ports.internal,
-            metrics_port=ports.metrics,
             catalogue=self.catalogue.id,
         )
         return ports
@@ -130,12 +137,11 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._parts.settle()
         self._checker.close()
-        self._metrics.shutdown()
-        self._metrics.server_close()
+        self._metrics.close()
         await asyncio.to_thread(self.database.close)
 
     def _add_public(self) -> None:
-        authenticator = Authenticator(self.database)
+        authenticator = Authenticator(self.database, self.clock)
         submission_pb2_grpc.add_SubmissionServiceServicer_to_server(
             SubmissionServicer(
                 database=self.database,
@@ -157,6 +163,7 @@ class Gateway:
             CatalogueServicer(
                 catalogue=self.catalogue,
                 public_folder=self.settings.public_folder,
+                commitments=self._commitments,
                 authenticator=authenticator,
             ),
             self._public.grpc,
@@ -169,7 +176,7 @@ class Gateway:
         )
 
     def _add_internal(self) -> None:
-        authenticator = Authenticator(self.database)
+        authenticator = Authenticator(self.database, self.clock)
         grading_pb2_grpc.add_GradingServiceServicer_to_server(
             GradingServicer(
                 database=self.database,
@@ -179,6 +186,7 @@ class Gateway:
                 catalogue=self.catalogue,
                 authenticator=authenticator,
                 trusted_keys=self._trusted,
+                commitments=self._commitments,
                 lease_duration=self.settings.lease,
                 job_duration=self.settings.job_duration,
             ),
@@ -194,6 +202,19 @@ class Gateway:
             ),
             self._internal.grpc,
         )
+
+
+def _catalogue(settings: Settings) -> Catalogue:
+    """The catalogue as this installation grades it."""
+    bench = open_catalogue(settings.catalogue)
+    unknown = [name for name in settings.ungraded_metrics if name not in bench.metrics]
+    if unknown:
+        raise SettingInvalid(
+            f"The catalogue has no metric {unknown[0]}.",
+            variable="GATEWAY_UNGRADED_METRICS",
+            problem="unknown word",
+        )
+    return bench.with_planned(settings.ungraded_metrics)
 
 
 def _trusted_keys(path: Path | None) -> tuple[bytes, ...]:

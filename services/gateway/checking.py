@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
 import multiprocessing
 import resource
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, cast
 
@@ -28,7 +26,7 @@ from general_level.catalogue import Catalogue, Grading
 from general_level.errors import Unavailable
 from general_level.submission.check import CheckedTask, CheckReport, check_archive
 from general_level.submission.members import Member
-from services.gateway import findings, leases, submissions, uploads
+from services.gateway import findings, leases, public_folder, submissions, uploads
 from services.gateway.signals import Signals
 from services.gateway.states import Outcome, State
 from services.gateway.storage.database import Database
@@ -43,6 +41,9 @@ from services.kit.objects import Objects, Part, PartedFile
 ATTEMPTS_MAX: Final = 3
 #: A check that takes longer is ended.
 CHECK_SECONDS_MAX: Final = 600
+#: Checks of one archive that are ended so. It is tried once more, for a machine that was busy; the
+#: same again would hold a slot for as long and end the same way.
+TIMEOUTS_MAX: Final = 2
 #: A child is replaced after so many archives, so that no leak grows for ever.
 CHECKS_PER_CHILD: Final = 50
 #: Memory of the child. A prediction.json of the largest size can ask for more when it is no honest
@@ -75,19 +76,10 @@ def check_stored(request: CheckRequest) -> bytes:
         cast("BinaryIO", file),
         catalogue=open_catalogue(request.catalogue),
         archive_name=request.archive_name,
-        item_ids=_item_ids(request.ids_path),
+        item_ids=public_folder.item_ids(request.ids_path),
         allow_strip=True,
     )
     return msgspec.json.encode(report)
-
-
-@cache
-def _item_ids(path: str) -> Mapping[str, frozenset[str]] | None:
-    """The public item ids per task; None where no inputs were published."""
-    if not path:
-        return None
-    data = json.loads(Path(path).read_bytes())
-    return {task_id: frozenset(ids) for task_id, ids in data.items()}
 
 
 def apply_report(
@@ -154,15 +146,40 @@ def _task_row(
 
 
 class _Failure(NamedTuple):
-    """How often a check crashed, when it may run again, when that is forgotten (loop time, s)."""
+    """How often a check crashed or ran out of time, and until when that counts (loop time, s)."""
 
     crashes: int
+    timeouts: int
     retry_time: float
     forget_time: float
 
 
+class _Slot:
+    """A place for one check at a time, with a child of its own: ending it ends no other check."""
+
+    def __init__(self) -> None:
+        self.pool = _new_pool()
+
+    def renew(self) -> None:
+        """Ends the child and makes room for another."""
+        self.close()
+        self.pool = _new_pool()
+
+    def close(self) -> None:
+        """Ends the child."""
+        # The pool forgets its processes when it is shut down.
+        children = list((self.pool._processes or {}).values())
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        for process in children:
+            process.kill()
+
+
 class Checker:
-    """Checks one archive at a time until it is stopped."""
+    """Checks up to ``slots`` archives at once until it is stopped.
+
+    Those that were never tried come first, the oldest before the others; one whose check failed is
+    tried again when none of them waits, so that it holds up nobody but itself.
+    """
 
     def __init__(
         self,
@@ -174,6 +191,8 @@ class Checker:
         catalogue: Catalogue,
         catalogue_spec: str,
         ids_path: Path | None,
+        slots: int = 1,
+        check_seconds: float = CHECK_SECONDS_MAX,
     ) -> None:
         self._database = database
         self._objects = objects
@@ -182,15 +201,23 @@ class Checker:
         self._catalogue = catalogue
         self._catalogue_spec = catalogue_spec
         self._ids_path = str(ids_path) if ids_path else ""
-        self._pool = _new_pool()
+        self._check_seconds = check_seconds
+        self._slots = [_Slot() for _ in range(slots)]
+        self._choosing = asyncio.Lock()
+        self._in_work: set[str] = set()
         self._failures: dict[str, _Failure] = {}
 
     async def run(self) -> None:
         """Works until cancelled; nothing that happens to one archive ends it."""
+        async with asyncio.TaskGroup() as tasks:
+            for slot in self._slots:
+                tasks.create_task(self._work(slot))
+
+    async def _work(self, slot: _Slot) -> None:
         while True:
             waiter = self._signals.subscribe("checking")
             try:
-                worked = await self._check_next()
+                worked = await self._check_next(slot)
             except Exception as error:
                 get_logger().error("checker failed", exc_info=error)
                 worked = False
@@ -200,31 +227,44 @@ class Checker:
                 await self._signals.wait(waiter, _POLL_SECONDS)
 
     def close(self) -> None:
-        """Ends the child."""
-        # The pool forgets its processes when it is shut down.
-        children = list((self._pool._processes or {}).values())
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        for process in children:
-            process.kill()
+        """Ends the children."""
+        for slot in self._slots:
+            slot.close()
 
-    async def _check_next(self) -> bool:
-        """Checks the archive that waits longest and does not rest. Whether there was one."""
-        now = asyncio.get_running_loop().time()
-        self._failures = {key: one for key, one in self._failures.items() if one.forget_time > now}
-        resting = [key for key, one in self._failures.items() if one.retry_time > now]
-        submission_id = await self._database.run_read(_oldest_unchecked, resting)
-        if submission_id is None:
-            return False
+    async def _check_next(self, slot: _Slot) -> bool:
+        """Checks the archive whose turn it is; whether there was one."""
+        async with self._choosing:
+            submission_id = await self._next()
+            if submission_id is None:
+                return False
+            self._in_work.add(submission_id)
         try:
-            await self._check(submission_id)
+            await self._check(slot, submission_id)
         except Exception as error:
-            await self._after_failure(submission_id, error)
+            await self._after_failure(slot, submission_id, error)
         else:
             self._failures.pop(submission_id, None)
+        finally:
+            self._in_work.discard(submission_id)
         return True
 
-    async def _check(self, submission_id: str) -> None:
-        report = await self._report(submission_id)
+    async def _next(self) -> str | None:
+        now = asyncio.get_running_loop().time()
+        self._failures = {key: one for key, one in self._failures.items() if one.forget_time > now}
+        fresh = await self._database.run_read(
+            _oldest_unchecked, passed_over=(*self._in_work, *self._failures)
+        )
+        if fresh is not None:
+            return fresh
+        again = [
+            key
+            for key, one in self._failures.items()
+            if one.retry_time <= now and key not in self._in_work
+        ]
+        return await self._database.run_read(_oldest_unchecked, among=again)
+
+    async def _check(self, slot: _Slot, submission_id: str) -> None:
+        report = await self._report(slot, submission_id)
         modalities = await self._database.run_write(
             apply_report, self._clock.now(), submission_id, report, self._catalogue
         )
@@ -238,31 +278,40 @@ class Checker:
         for topic in (f"submission/{submission_id}", "ledger", *(f"jobs/{m}" for m in modalities)):
             self._signals.notify(topic)
 
-    async def _after_failure(self, submission_id: str, error: Exception) -> None:
-        """Lets the archive rest, so that others are checked; after too many crashes it FAILED.
+    async def _after_failure(self, slot: _Slot, submission_id: str, error: Exception) -> None:
+        """Lets the archive rest, so that others are checked; after too many failures it FAILED.
 
-        A store or a database that is away is no crash: then only the state's maximum age ends it.
+        A store or a database that is away is no failure of the archive: then only the state's
+        maximum age ends it.
         """
         earlier = self._failures.get(submission_id)
-        crashes = earlier.crashes if earlier else 0
+        crashes, timeouts = (earlier.crashes, earlier.timeouts) if earlier else (0, 0)
         rest = _POLL_SECONDS
-        if not isinstance(error, Unavailable):
+        if isinstance(error, TimeoutError):
+            timeouts += 1
+        elif not isinstance(error, Unavailable):
             crashes += 1
             rest = min(_POLL_SECONDS, 0.2 * 2**crashes)
         now = asyncio.get_running_loop().time()
-        self._failures[submission_id] = _Failure(crashes, now + rest, now + _FORGET_SECONDS)
+        self._failures[submission_id] = _Failure(
+            crashes, timeouts, now + rest, now + _FORGET_SECONDS
+        )
         get_logger().error(
-            "check failed", submission_id=submission_id, crashes=crashes, exc_info=error
+            "check failed",
+            submission_id=submission_id,
+            crashes=crashes,
+            timeouts=timeouts,
+            exc_info=error,
         )
         if isinstance(error, (BrokenProcessPool, TimeoutError)):
-            self.close()
-            self._pool = _new_pool()
-        if crashes >= ATTEMPTS_MAX:
-            await self._database.run_write(_fail, self._clock.now(), submission_id)
+            slot.renew()
+        if crashes >= ATTEMPTS_MAX or timeouts >= TIMEOUTS_MAX:
+            reason = "check-crashed" if crashes >= ATTEMPTS_MAX else "check-timed-out"
+            await self._database.run_write(_fail, self._clock.now(), submission_id, reason)
             self._failures.pop(submission_id, None)
             self._signals.notify(f"submission/{submission_id}")
 
-    async def _report(self, submission_id: str) -> CheckReport:
+    async def _report(self, slot: _Slot, submission_id: str) -> CheckReport:
         row = await self._database.run_read(submissions.read, submission_id)
         parts = await self._database.run_read(uploads.read_parts, submission_id)
         request = CheckRequest(
@@ -273,9 +322,9 @@ class Checker:
             self._ids_path,
         )
         loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self._pool, check_stored, request)
+        work = loop.run_in_executor(slot.pool, check_stored, request)
         # Not wait_for: on Python 3.11 it can swallow a cancellation (python/cpython#86296).
-        async with asyncio.timeout(CHECK_SECONDS_MAX):
+        async with asyncio.timeout(self._check_seconds):
             answer = await work
         return msgspec.json.decode(answer, type=CheckReport)
 
@@ -296,20 +345,21 @@ def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
-def _oldest_unchecked(connection: Connection, resting: Sequence[str]) -> str | None:
-    return connection.scalar(
-        select(submissions_table.c.submission_id)
-        .where(
-            submissions_table.c.state == State.CHECKING,
-            submissions_table.c.submission_id.not_in(resting),
-        )
-        .order_by(submissions_table.c.update_time)
-        .limit(1)
+def _oldest_unchecked(
+    connection: Connection,
+    *,
+    passed_over: Sequence[str] = (),
+    among: Sequence[str] | None = None,
+) -> str | None:
+    query = select(submissions_table.c.submission_id).where(
+        submissions_table.c.state == State.CHECKING,
+        submissions_table.c.submission_id.not_in(passed_over),
     )
+    if among is not None:
+        query = query.where(submissions_table.c.submission_id.in_(among))
+    return connection.scalar(query.order_by(submissions_table.c.update_time).limit(1))
 
 
-def _fail(connection: Connection, now: datetime, submission_id: str) -> None:
+def _fail(connection: Connection, now: datetime, submission_id: str, reason: str) -> None:
     if submissions.read(connection, submission_id).state == State.CHECKING:
-        submissions.move(
-            connection, now, submission_id, State.FAILED, failure_reason="check-crashed"
-        )
+        submissions.move(connection, now, submission_id, State.FAILED, failure_reason=reason)

@@ -4,6 +4,9 @@ Three outcomes: a score, which enters the ledger; findings about the lab's file;
 ours, which is retried and after the last attempt buries the job and fails the submission, with
 the lab's quota given back. The last job to end completes the submission.
 
+The jobs of ratings are apart: they exist because an operator imported a file, and where that file
+is of no use only the job is buried. The task waits for ratings again and the submission goes on.
+
 A file that is refused at grading rejects the submission only when its last job has ended: the lab
 then sees the findings of all tasks at once and not those of the first task that was looked at.
 """
@@ -11,7 +14,7 @@ then sees the findings of all tasks at once and not those of the first task that
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -46,6 +49,10 @@ ATTEMPTS_MAX: Final = 4
 #: After attempt n fails, the next may start this long times 2^n later, up to the maximum.
 BACKOFF_STEP: Final = timedelta(seconds=5)
 BACKOFF_MAX: Final = timedelta(minutes=5)
+#: A job that its grader could not even begin waits as long again as since its first lease, within
+#: these bounds: soon for a grader beside it that has what it takes, seldom while nobody has.
+LACKING_WAIT_MIN: Final = timedelta(seconds=10)
+LACKING_WAIT_MAX: Final = timedelta(minutes=10)
 
 _BEING_GRADED: Final = frozenset({State.QUEUED, State.GRADING})
 
@@ -63,6 +70,11 @@ class Fault(enum.StrEnum):
     WEIGHTS_UNAVAILABLE = "weights-unavailable"
     # The grader was not heard of any more.
     LEASE_EXPIRED = "lease-expired"
+
+
+#: Faults of a grader that lacks what the job needs. They say nothing of the job, so no attempt is
+#: used; what ends it for good is the maximum age of the submission's state.
+LACKING: Final = frozenset({Fault.KEY_UNAVAILABLE, Fault.WEIGHTS_UNAVAILABLE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +107,7 @@ def complete_scored(
     *,
     catalogue: Catalogue,
     trusted_keys: Sequence[bytes],
+    commitments: Mapping[tuple[str, str], str] | None = None,
 ) -> Ended:
     """Ends a job with a score. Raises LeaseLost, and ScoreRefused, which leaves the lease as it is.
 
@@ -119,6 +132,7 @@ def complete_scored(
         archive_sha256=submission.archive_sha256,
         catalogue_id=submission.catalogue_id,
         metric=catalogue.metrics[job.metric_id],
+        commitments=commitments,
     )
     ledger.append_score(connection, now, entry, expected, trusted_keys)
     _record_result(
@@ -167,19 +181,48 @@ def end_attempt(
     """Puts the job back for another attempt, or buries it after the last; both rows are locked.
 
     An expired lease has waited for its whole duration already, so its job is free at once: a
-    killed grader's work must run elsewhere within a minute.
+    killed grader's work must run elsewhere within a minute. An attempt that only showed what the
+    grader lacks does not count.
     """
+    if fault in LACKING:
+        waited = now - (job.first_lease_time or now)
+        wait = min(max(waited, LACKING_WAIT_MIN), LACKING_WAIT_MAX)
+        attempt = job.attempt - 1
+        _set_job(
+            connection,
+            job,
+            state=READY,
+            fault=fault,
+            attempt=attempt,
+            available_time=now + wait,
+        )
+        _record_result(connection, job, attempt_count=attempt)
+        return Ended(job.submission_id, job.modality, will_retry=True)
     if job.attempt < ATTEMPTS_MAX:
         wait = timedelta(0) if fault is Fault.LEASE_EXPIRED else _backoff(job.attempt)
         _set_job(connection, job, state=READY, fault=fault, available_time=now + wait)
         _record_result(connection, job)
         return Ended(job.submission_id, job.modality, will_retry=True)
+    if _is_of_ratings(connection, job):
+        return _bury_ratings(connection, now, job, submission, fault)
     _record_result(connection, job, outcome=Outcome.DEAD_LETTER)
     _end_job(connection, now, job, DEAD, fault=fault)
     if submission.state in _BEING_GRADED:
         reason = f"dead-letter:{fault}"
         move(connection, now, job.submission_id, State.FAILED, note=reason, failure_reason=reason)
     return Ended(job.submission_id, job.modality)
+
+
+def _bury_ratings(
+    connection: Connection, now: datetime, job: JobRow, submission: SubmissionRow, fault: Fault
+) -> Ended:
+    """Drops ratings that came to nothing; an earlier import's score stays on the boards."""
+    of_job = ledger.has_score(connection, job.submission_id, job.task_id)
+    outcome = Outcome.SCORED if of_job else Outcome.AWAITING_RATINGS
+    _record_result(connection, job, outcome=outcome, ratings=None)
+    _end_job(connection, now, job, DEAD, fault=fault)
+    completed = finish_submission(connection, now, submission)
+    return Ended(job.submission_id, job.modality, ledger_changed=completed)
 
 
 def finish_submission(connection: Connection, now: datetime, submission: SubmissionRow) -> bool:
@@ -250,8 +293,17 @@ def _record_result(connection: Connection, job: JobRow, **values: object) -> Non
             task_results.c.submission_id == job.submission_id,
             task_results.c.task_id == job.task_id,
         )
-        .values(attempt_count=job.attempt, **values)
+        .values(**{"attempt_count": job.attempt, **values})
     )
+
+
+def _is_of_ratings(connection: Connection, job: JobRow) -> bool:
+    query = select(literal(1)).where(
+        task_results.c.submission_id == job.submission_id,
+        task_results.c.task_id == job.task_id,
+        task_results.c.ratings.is_not(None),
+    )
+    return connection.scalar(query) is not None
 
 
 def _read_findings(connection: Connection, job: JobRow) -> bytes | None:

@@ -43,6 +43,11 @@ def to_proto(finding: Finding) -> pb.Finding:
     )
 
 
+def to_protos(data: bytes | None) -> list[pb.Finding]:
+    """Those of a row as a lab reads them."""
+    return [to_proto(finding) for finding in load(data)]
+
+
 def from_grader(findings: Iterable[pb.Finding]) -> tuple[Finding, ...]:
     """Findings that a grader reported, in our own words; a code that no table knows is left out."""
     known = {code.value: rule for code, rule in RULES.items()}

@@ -6,24 +6,33 @@ in constant time: it has 256 random bits, so a slow password hash would add noth
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, Protocol
+from datetime import datetime, timedelta
+from typing import Final, Protocol, TypeVar
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from general_level.errors import AlreadyExists, NotAuthenticated, NotFound, NotPermitted
 from general_level.identifiers import new_id
 from services.gateway.storage.database import Database
-from services.gateway.storage.tables import labs, tokens
+from services.gateway.storage.tables import labs, submissions, tokens
+from services.kit.clock import Clock
 from services.kit.settings import Secret
 
+T = TypeVar("T")
+
 KINDS: Final = ("lab", "grader", "ranker")
+#: A call that lasts reads its token again this often: a revoked one ends it at most this much
+#: later, and the second between two turns of its loop.
+RECHECK: Final = timedelta(seconds=10)
+_POLL_SECONDS: Final = 1.0
 _TOKEN: Final = re.compile(r"glt_(tok_[0-9a-z]{26})_([0-9a-f]{64})")
 _SECRET_BYTES: Final = 32
 
@@ -60,6 +69,33 @@ def find_lab(connection: Connection, name: str) -> str:
     if lab_id is None:
         raise NotFound("No lab of this name is registered.", name=name)
     return str(lab_id)
+
+
+@dataclass(frozen=True, slots=True)
+class LabFacts:
+    """A registered lab, and how much it has of what an operator looks for."""
+
+    lab_id: str
+    name: str
+    create_time: datetime
+    live_tokens: int
+    submissions: int
+
+
+def list_labs(connection: Connection) -> list[LabFacts]:
+    """All labs, the oldest first."""
+    live = (
+        select(func.count())
+        .where(tokens.c.lab_id == labs.c.lab_id, tokens.c.revoke_time.is_(None))
+        .scalar_subquery()
+    )
+    made = select(func.count()).where(submissions.c.lab_id == labs.c.lab_id).scalar_subquery()
+    rows = connection.execute(
+        select(labs.c.lab_id, labs.c.name, labs.c.create_time, live, made).order_by(
+            labs.c.create_time, labs.c.lab_id
+        )
+    )
+    return [LabFacts(*row) for row in rows]
 
 
 def create_token(
@@ -149,16 +185,63 @@ def identify(connection: Connection, token: str) -> Identity:
 class Authenticator:
     """Reads ``authorization: Bearer <token>`` of a call."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
+        self._clock = clock
 
     async def require(self, context: RpcContext, kind: str) -> Identity:
         """The caller, who must have a token of this kind; else NotAuthenticated, NotPermitted."""
+        return await self._identify(_bearer(context), kind)
+
+    async def follow(self, context: RpcContext, kind: str) -> Caller:
+        """As `require`, for a call that lasts: its token may be revoked meanwhile."""
         token = _bearer(context)
+
+        def read() -> Awaitable[Identity]:
+            return self._identify(token, kind)
+
+        return Caller(await read(), read, self._clock)
+
+    async def _identify(self, token: str, kind: str) -> Identity:
         identity = await self._database.run_read(identify, token)
         if identity.kind != kind:
             raise NotPermitted(f"This call needs a token of kind {kind}.", kind=identity.kind)
         return identity
+
+
+class Caller:
+    """Who made a call that lasts. ``recheck`` belongs into each turn of the call's loop."""
+
+    def __init__(
+        self, identity: Identity, read: Callable[[], Awaitable[Identity]], clock: Clock
+    ) -> None:
+        self.identity = identity
+        self._read = read
+        self._clock = clock
+        self._checked = clock.now()
+
+    async def recheck(self) -> None:
+        """Reads the token again if that was `RECHECK` ago; NotAuthenticated if it was revoked."""
+        now = self._clock.now()
+        if now - self._checked >= RECHECK:
+            await self._read()
+            self._checked = now
+
+    async def messages(self, requests: AsyncIterator[T]) -> AsyncIterator[T]:
+        """The caller's messages, rechecked also while none comes."""
+        source = aiter(requests)
+        while True:
+            coming: asyncio.Future[T | None] = asyncio.ensure_future(anext(source, None))
+            try:
+                while not coming.done():
+                    await self.recheck()
+                    await asyncio.wait({coming}, timeout=_POLL_SECONDS)
+            finally:
+                coming.cancel()
+            message = coming.result()
+            if message is None:
+                return
+            yield message
 
 
 def _bearer(context: RpcContext) -> str:

@@ -57,6 +57,7 @@ from services.gateway.queue_view import QueueView, position_and_estimate
 from services.gateway.states import State
 from services.gateway.storage.tables import jobs, submissions, task_results
 from services.gateway.submissions import move
+from services.kit.ratings import RATINGS_BYTES_MAX
 
 __all__ = [
     "ATTEMPTS_MAX",
@@ -84,9 +85,6 @@ __all__ = [
 
 #: Jobs that one call leases at most.
 LEASES_MAX: Final = 64
-#: Ratings that one call hands out; they travel in its answer, which has a size limit. A job whose
-#: ratings do not fit beside the others' waits for the next call.
-RATINGS_BYTES_MAX: Final = 16 * 1024 * 1024
 #: Expired leases that one call ends at most.
 EXPIRED_MAX: Final = 500
 
@@ -126,6 +124,11 @@ class Expired:
     def submission_ids(self) -> list[str]:
         """Those of which a watcher sees a change."""
         return sorted({one.submission_id for one in self.ended})
+
+    @property
+    def ledger_changed(self) -> bool:
+        """Whether one of them completed its submission."""
+        return any(one.ledger_changed for one in self.ended)
 
 
 def enqueue(
@@ -213,6 +216,8 @@ def lease(
             break
         for row in rows:
             ratings_bytes += len(row.ratings or b"")
+            # They travel in the answer, which has a size limit: at most one largest file of them.
+            # A job whose ratings do not fit beside the others' waits for the next call.
             if leased and ratings_bytes > RATINGS_BYTES_MAX:
                 wanted = len(leased)
                 break

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, literal, select
 
 from general_level.catalogue.mapping import is_legal
 from general_level.catalogue.model import Metric
@@ -32,6 +32,8 @@ SCORE: Final = "score"
 COMPLETION: Final = "completion"
 WITHDRAWAL: Final = "withdrawal"
 
+#: ``what`` of a score whose key is not the one that was committed to.
+KEY_COMMITMENT: Final = "key-commitment"
 #: Entries that one read gives at most.
 ENTRIES_MAX: Final = 1_000
 
@@ -43,6 +45,8 @@ class Expected:
     archive_sha256: str
     catalogue_id: str
     metric: Metric
+    #: The published commitment of each (task id, key version); None where none are published.
+    commitments: Mapping[tuple[str, str], str] | None = None
 
 
 def verify_score(score: pb.ScoreEntry, expected: Expected, trusted_keys: Sequence[bytes]) -> None:
@@ -80,6 +84,10 @@ def verify_score(score: pb.ScoreEntry, expected: Expected, trusted_keys: Sequenc
     for what, (signed, claimed) in pairs.items():
         if signed != claimed:
             _refuse(score, what)
+    if expected.commitments is not None:
+        published = expected.commitments.get((score.task_id, statement.key_version))
+        if statement.key_commitment != published:
+            _refuse(score, KEY_COMMITMENT)
 
 
 def append_score(
@@ -145,6 +153,16 @@ def scores_of(connection: Connection, submission_id: str) -> list[pb.ScoreEntry]
     )
     newest = {task_id: pb.LedgerEntry.FromString(entry).score for task_id, entry in rows}
     return list(newest.values())
+
+
+def has_score(connection: Connection, submission_id: str, task_id: str) -> bool:
+    """Whether the ledger has a score of this task of this submission."""
+    query = select(literal(1)).where(
+        score_ledger.c.submission_id == submission_id,
+        score_ledger.c.kind == SCORE,
+        score_ledger.c.task_id == task_id,
+    )
+    return connection.scalar(query.limit(1)) is not None
 
 
 def signers_of(scores: Sequence[pb.ScoreEntry], trusted_keys: Sequence[bytes]) -> list[bytes]:

@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from general_level.errors import DigestMismatch, IllegalTransition, InvalidRequest, UnknownBoard
 from general_level.v1 import leaderboard_pb2, ranking_pb2
@@ -128,6 +128,42 @@ def current_publication(connection: Connection, board_id: str) -> int:
     """The publication of a board's newest snapshot; 0 before the first. Cheap: for watchers."""
     newest = select(func.max(standings.c.publication_id)).where(standings.c.board_id == board_id)
     return int(connection.scalar(newest) or 0)
+
+
+def prune(connection: Connection, kept: int, limit: int) -> int:
+    """Removes snapshots beyond the ``kept`` newest of their board, ``limit`` of them at most.
+
+    So do the publications that no snapshot refers to any more, except the newest: it holds the
+    position that is published. Returns how many snapshots went.
+    """
+    age = func.row_number().over(
+        partition_by=standings.c.board_id, order_by=standings.c.publication_id.desc()
+    )
+    ranked = select(standings.c.board_id, standings.c.publication_id, age.label("age")).subquery()
+    old = connection.execute(
+        select(ranked.c.board_id, ranked.c.publication_id)
+        .where(ranked.c.age > kept)
+        .order_by(ranked.c.publication_id)
+        .limit(limit)
+    ).all()
+    for board_id, publication_id in old:
+        connection.execute(
+            delete(standings).where(
+                standings.c.board_id == board_id, standings.c.publication_id == publication_id
+            )
+        )
+    newest = connection.scalar(select(func.max(publications.c.publication_id)))
+    empty = connection.scalars(
+        select(publications.c.publication_id)
+        .where(
+            publications.c.publication_id != newest,
+            publications.c.publication_id.not_in(select(standings.c.publication_id)),
+        )
+        .order_by(publications.c.publication_id)
+        .limit(limit)
+    ).all()
+    connection.execute(delete(publications).where(publications.c.publication_id.in_(empty)))
+    return len(old)
 
 
 def to_standings(stored: StoredSnapshot) -> leaderboard_pb2.Standings:

@@ -3,11 +3,15 @@
 The verdicts cannot be computed from predictions (MOS, user preference, GPT-Score). Until they come
 the task is shown as awaiting ratings; when they come a job is made for it, and when that is scored
 the ledger gets an entry and the boards follow, also for a published submission.
+
+What can be known of a file here is checked before a job is made of it. Whether every answered item
+has a verdict only a grader knows: where one has none, the job is buried, the task waits for ratings
+again, and the submission goes on (`endings`).
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
@@ -18,9 +22,8 @@ from general_level.errors import IllegalTransition, InvalidRequest, NotFound
 from services.gateway import leases, submissions
 from services.gateway.states import Outcome, State
 from services.gateway.storage.tables import task_results
+from services.kit.ratings import RatingsInvalid, parse_ratings
 
-#: One file of ratings.
-RATINGS_BYTES_MAX: Final = 16 * 1024 * 1024
 #: A dead letter may be tried again: it was our fault, or the ratings could not be used.
 _TAKING_OUTCOMES: Final = (Outcome.AWAITING_RATINGS, Outcome.SCORED, Outcome.DEAD_LETTER)
 _TAKES_RATINGS: Final = (State.QUEUED, State.GRADING, State.RANKING, State.PUBLISHED)
@@ -33,20 +36,15 @@ def import_ratings(
     submission_id: str,
     task_id: str,
     ratings: bytes,
+    item_ids: Collection[str] | None = None,
 ) -> str:
     """Takes the ratings of one task and makes its job; returns the modality that has work now.
 
-    ``ratings`` is JSON ``{"ratings": [{"id": …, "ratings": [numbers]}, …]}``; the grader checks
-    each value against the metric's bounds. Importing again replaces a score by a later edition.
+    ``ratings`` is a file as `services.kit.ratings` reads it, ``item_ids`` the task's items where
+    they are known: a verdict on another item is refused. Importing again replaces a score by a
+    later edition. Raises RatingsInvalid, NotFound, InvalidRequest for a task that is not rated,
+    IllegalTransition for one that takes no ratings now.
     """
-    if len(ratings) > RATINGS_BYTES_MAX:
-        raise InvalidRequest(f"Ratings have at most {RATINGS_BYTES_MAX} bytes.", field="ratings")
-    try:
-        parsed = json.loads(ratings)
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequest("The ratings are not JSON.", field="ratings") from error
-    if not isinstance(parsed, dict) or not isinstance(parsed.get("ratings"), list):
-        raise InvalidRequest('The ratings need a list under "ratings".', field="ratings")
     row = submissions.read(connection, submission_id)
     result = connection.execute(
         select(task_results).where(
@@ -55,8 +53,17 @@ def import_ratings(
     ).one_or_none()
     if result is None or task_id not in catalogue.tasks:
         raise NotFound("The submission has no such task.", task_id=task_id)
-    if catalogue.metric_of(task_id).grading is not Grading.RATINGS:
+    metric = catalogue.metric_of(task_id)
+    if metric.grading is not Grading.RATINGS or metric.minimum is None or metric.maximum is None:
         raise InvalidRequest("The metric of this task is not rated.", task_id=task_id)
+    verdicts = parse_ratings(ratings, metric.minimum, metric.maximum)
+    unknown = set(verdicts).difference(item_ids) if item_ids is not None else set()
+    if unknown:
+        raise RatingsInvalid(
+            f"{len(unknown)} rated items are none of the task's, for example {min(unknown)}.",
+            task_id=task_id,
+            problem="unknown-item",
+        )
     if row.state not in _TAKES_RATINGS or result.outcome not in _TAKING_OUTCOMES:
         raise IllegalTransition(
             f"The submission is {row.state}, the task {result.outcome}.",

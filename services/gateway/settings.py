@@ -24,14 +24,18 @@ class Settings:
     catalogue: str
     """A shipped catalogue's name, or a folder of the same format."""
 
+    ungraded_metrics: tuple[str, ...]
+    """Metrics that no grader of this installation serves, such as those without their weights: a
+    task of theirs is unscored, instead of waiting for a grader that never comes."""
+
     public_address: str
     """``host:port`` for labs and readers; port 0 picks a free one."""
 
     internal_address: str
     """``host:port`` for graders and the ranker. Never expose it to the internet."""
 
-    metrics_port: int
-    """Prometheus port on the loopback interface or the pod; 0 picks a free one."""
+    metrics_port: int | None
+    """Prometheus port; 0 is any free one, which is logged. No metrics are served without it."""
 
     metrics_host: str
     """The interface of the Prometheus port."""
@@ -50,6 +54,12 @@ class Settings:
 
     job_duration: timedelta
     """The longest that one attempt at a job may take (10 s to 24 h)."""
+
+    checkers: int
+    """Archives that are checked at once, each in a child process (1 to 16)."""
+
+    snapshots_kept: int
+    """Snapshots of each board that are kept, the newest ones (1 to 1,000,000)."""
 
     drain: timedelta
     """How long running calls get when the gateway stops (0 to 300 s)."""
@@ -72,14 +82,17 @@ class Settings:
             database_url=env.text("DATABASE_URL"),
             objects_url=env.text("OBJECTS_URL"),
             catalogue=env.text("CATALOGUE", "general-bench"),
+            ungraded_metrics=env.words("UNGRADED_METRICS"),
             public_address=env.text("PUBLIC_ADDRESS", "127.0.0.1:50051"),
             internal_address=env.text("INTERNAL_ADDRESS", "127.0.0.1:50052"),
-            metrics_port=env.integer("METRICS_PORT", 9464, low=0, high=65535),
+            metrics_port=env.port("METRICS_PORT"),
             metrics_host=env.text("METRICS_HOST", "127.0.0.1"),
             trusted_keys=env.path("TRUSTED_KEYS"),
             public_folder=env.path("PUBLIC_FOLDER"),
             tls=tls,
             lease=timedelta(seconds=env.number("LEASE_SECONDS", 30, low=1, high=600)),
             job_duration=timedelta(seconds=env.number("JOB_SECONDS", 1800, low=10, high=86_400)),
+            checkers=env.integer("CHECKERS", 2, low=1, high=16),
+            snapshots_kept=env.integer("SNAPSHOTS_KEPT", 100, low=1, high=1_000_000),
             drain=timedelta(seconds=env.number("DRAIN_SECONDS", 10, low=0, high=300)),
         )

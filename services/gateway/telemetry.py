@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from general_level.catalogue import Modality
 from general_level.errors import AgreementRequired, QuotaExceeded, SubmissionPending
+from services.gateway.endings import LACKING
 from services.gateway.states import State
 from services.gateway.storage.tables import jobs, score_ledger, submissions
 
@@ -50,6 +51,12 @@ class Telemetry:
             ["modality"],
             registry=self.registry,
         )
+        self.lacking = Gauge(
+            "gateway_queue_lacking_jobs",
+            "Jobs that wait because a grader lacked their key or the weights, by modality.",
+            ["modality", "fault"],
+            registry=self.registry,
+        )
         self.ledger_position = Gauge(
             "gateway_ledger_position", "Newest position of the ledger.", registry=self.registry
         )
@@ -73,6 +80,8 @@ class Telemetry:
         for modality in Modality:
             for job_state in ("ready", "leased"):
                 self.queue_jobs.labels(modality, job_state).set(0)
+            for fault in LACKING:
+                self.lacking.labels(modality, fault).set(0)
             self.dead_letters.labels(modality).set(0)
             self.queue_oldest.labels(modality).set(0)
         grouped = (
@@ -85,6 +94,13 @@ class Telemetry:
                 self.dead_letters.labels(modality).set(count)
             else:
                 self.queue_jobs.labels(modality, job_state).set(count)
+        lacking = (
+            select(jobs.c.modality, jobs.c.fault, func.count())
+            .where(jobs.c.state == "ready", jobs.c.fault.in_(sorted(LACKING)))
+            .group_by(jobs.c.modality, jobs.c.fault)
+        )
+        for modality, fault, count in connection.execute(lacking):
+            self.lacking.labels(modality, fault).set(count)
         waiting = (
             select(jobs.c.modality, func.min(jobs.c.available_time))
             .where(jobs.c.state == "ready", jobs.c.available_time <= now)

@@ -141,28 +141,35 @@ def finish(connection: Connection, now: datetime, submission_id: str, sha256: st
     return False
 
 
-def discardable(connection: Connection, now: datetime, limit: int = 10) -> list[str]:
-    """Submissions whose archive nobody needs any more: never graded, and over for a day.
+def discardable(connection: Connection, now: datetime, limit: int) -> dict[str, list[str]]:
+    """Object keys by submission of parts that nobody needs any more, ``limit`` of them at most.
 
-    A FAILED one is kept: the fault was ours and may have to be understood.
+    They are of archives that were never graded and are over for a day. A FAILED one is kept: the
+    fault was ours and may have to be understood.
     """
-    rows = connection.scalars(
-        select(submissions_table.c.submission_id)
+    rows = connection.execute(
+        select(upload_parts.c.submission_id, upload_parts.c.object_key)
+        .join(submissions_table, submissions_table.c.submission_id == upload_parts.c.submission_id)
         .where(
             submissions_table.c.state.in_((State.REJECTED, State.CANCELLED, State.EXPIRED)),
             submissions_table.c.update_time <= now - DISCARD_AFTER,
-            select(upload_parts.c.offset)
-            .where(upload_parts.c.submission_id == submissions_table.c.submission_id)
-            .exists(),
         )
+        .order_by(upload_parts.c.submission_id, upload_parts.c.offset)
         .limit(limit)
     )
-    return [str(submission_id) for submission_id in rows]
+    found: dict[str, list[str]] = {}
+    for submission_id, key in rows:
+        found.setdefault(submission_id, []).append(key)
+    return found
 
 
-def forget_parts(connection: Connection, submission_id: str) -> None:
+def forget_parts(connection: Connection, submission_id: str, keys: Sequence[str]) -> None:
     """Removes the rows of parts whose objects are gone."""
-    connection.execute(delete(upload_parts).where(upload_parts.c.submission_id == submission_id))
+    connection.execute(
+        delete(upload_parts).where(
+            upload_parts.c.submission_id == submission_id, upload_parts.c.object_key.in_(keys)
+        )
+    )
 
 
 def digest_of(objects: Objects, parts: Sequence[Part]) -> str:

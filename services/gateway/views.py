@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
 
@@ -16,6 +16,8 @@ from services.gateway.storage.tables import task_results
 STATES = {state: pb.SubmissionState.Value(f"SUBMISSION_STATE_{state.name}") for state in State}
 FINAL_STATES = frozenset(STATES[state] for state in FINAL)
 OUTCOMES = {outcome: pb.TaskOutcome.Value(f"TASK_OUTCOME_{outcome.name}") for outcome in Outcome}
+#: Findings of all tasks in one answer; each has at most some 1.4 kB, an answer 32 MiB.
+RESULT_FINDINGS_MAX: Final = 10_000
 _QUOTA = {
     quotas.RESERVE: pb.QUOTA_STATUS_RESERVED,
     quotas.COMMIT: pb.QUOTA_STATUS_COMMITTED,
@@ -23,8 +25,13 @@ _QUOTA = {
 }
 
 
-def submission_view(connection: Connection, now: datetime, row: Row[Any]) -> pb.Submission:
-    """One submission with its timeline, progress and findings."""
+def submission_view(
+    connection: Connection, now: datetime, row: Row[Any], *, in_list: bool = False
+) -> pb.Submission:
+    """One submission with its timeline, progress and findings.
+
+    In a list it has no findings, only their number: 1,000 of each would not fit into one answer.
+    """
     state = State(row.state)
     progress = pb.Progress(tasks_total=row.tasks_total, tasks_done=row.tasks_done)
     if state in (State.QUEUED, State.GRADING):
@@ -57,7 +64,7 @@ def submission_view(connection: Connection, now: datetime, row: Row[Any]) -> pb.
         ],
         progress=progress,
         quota_status=_QUOTA[quotas.status(connection, row.submission_id)],
-        findings=[findings.to_proto(finding) for finding in findings.load(row.findings)],
+        findings=[] if in_list else findings.to_protos(row.findings),
         finding_count=row.finding_count,
         failure_reason=row.failure_reason,
         catalogue_id=row.catalogue_id,
@@ -65,17 +72,23 @@ def submission_view(connection: Connection, now: datetime, row: Row[Any]) -> pb.
 
 
 def task_results_view(connection: Connection, row: Row[Any]) -> list[pb.TaskResult]:
-    """What became of each task; values only once the submission is published."""
+    """What became of each task; values only once the submission is published.
+
+    Where tasks have more than `RESULT_FINDINGS_MAX` findings together, each shows the same number
+    of its first ones.
+    """
     published = row.state == State.PUBLISHED
     rows = connection.execute(
         select(task_results)
         .where(task_results.c.submission_id == row.submission_id)
         .order_by(task_results.c.task_id)
-    )
-    return [_result(result, published=published) for result in rows]
+    ).all()
+    with_findings = sum(result.findings is not None for result in rows)
+    each = RESULT_FINDINGS_MAX // max(1, with_findings)
+    return [_result(result, published=published, findings_max=each) for result in rows]
 
 
-def _result(row: Row[Any], *, published: bool) -> pb.TaskResult:
+def _result(row: Row[Any], *, published: bool, findings_max: int) -> pb.TaskResult:
     outcome = Outcome(row.outcome)
     shown = published and outcome is Outcome.SCORED
     return pb.TaskResult(
@@ -86,6 +99,6 @@ def _result(row: Row[Any], *, published: bool) -> pb.TaskResult:
         standard_error=row.standard_error if shown else None,
         item_count=row.item_count if shown else 0,
         missing_count=row.missing_count if shown else 0,
-        findings=[findings.to_proto(finding) for finding in findings.load(row.findings)],
+        findings=findings.to_protos(row.findings)[:findings_max],
         attempt_count=row.attempt_count,
     )

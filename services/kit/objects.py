@@ -7,6 +7,7 @@ objects, read ranges, list, delete. A key is a relative path of safe characters.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -38,17 +39,28 @@ class Objects:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._folder: Path | None = None
         if url.startswith("file://"):
-            folder = Path(url.removeprefix("file://"))
-            folder.mkdir(parents=True, exist_ok=True)
-            self._store = cast("obstore.store.ObjectStore", LocalStore(folder, mkdir=True))
+            self._folder = Path(url.removeprefix("file://"))
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._store = cast("obstore.store.ObjectStore", LocalStore(self._folder, mkdir=True))
         else:
             self._store = from_url(url)
 
     def put(self, key: str, data: bytes) -> None:
-        """Stores the bytes durably; an existing object of the key is replaced."""
+        """Stores the bytes durably; an existing object of the key is replaced.
+
+        A remote store is durable when it answers. A local one is written by rename and not synced
+        (obstore has no option for it), so that is done here: the file, and every folder up to the
+        store's, each of which may be new.
+        """
         try:
             obstore.put(self._store, key, data)
+            if self._folder is not None:
+                path = self._folder / key
+                _sync(path)
+                for folder in path.relative_to(self._folder).parents:
+                    _sync(self._folder / folder)
         except (BaseError, OSError) as error:
             raise ObjectStoreFailed(operation="put", key=key) from error
 
@@ -85,6 +97,15 @@ class Objects:
                 continue
             except (BaseError, OSError) as error:
                 raise ObjectStoreFailed(operation="delete", key=key) from error
+
+
+def _sync(path: Path) -> None:
+    """Returns once the file's bytes, or the folder's entries, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class Part(NamedTuple):

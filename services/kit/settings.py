@@ -79,6 +79,12 @@ class Environment:
             )
         return int(value)
 
+    def port(self, name: str) -> int | None:
+        """A port that may be left out: 0 is any free one, None if it is not set."""
+        if not self._environ.get(self._prefix + name):
+            return None
+        return self.integer(name, 0, low=0, high=65_535)
+
     def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
         """One of the allowed words."""
         value = self.text(name, default)
@@ -89,6 +95,11 @@ class Environment:
                 problem="unknown word",
             )
         return value
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """Words with commas between; none if not set."""
+        value = self._environ.get(self._prefix + name, "")
+        return tuple(word.strip() for word in value.split(",") if word.strip())
 
     def path(self, name: str) -> Path | None:
         """A path, or None if not set."""

@@ -107,12 +107,16 @@ def demo(folder: Path, port: int, serve: bool) -> None:
 def ports_from(public: int) -> Ports:
     """The default layout of ports, moved to another first one."""
     shift = public - _DEFAULTS.public
+
+    def moved(port: int | None) -> int | None:
+        return None if port is None else port + shift
+
     return Ports(
         public,
         _DEFAULTS.internal + shift,
-        _DEFAULTS.gateway_metrics + shift,
-        _DEFAULTS.ranker_metrics + shift,
-        _DEFAULTS.grader_metrics + shift,
+        moved(_DEFAULTS.gateway_metrics),
+        moved(_DEFAULTS.ranker_metrics),
+        moved(_DEFAULTS.grader_metrics),
     )
 
 

@@ -13,6 +13,10 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from general_level.errors import Unavailable
+from services.grader.settings import network_settings
+from services.grader.weights.folder import available
+from services.grader.weights.manifest import load_manifest
+from services.kit.catalogues import open_catalogue
 from services.platform.home import Home, module_name
 from services.platform.processes import ProcessSpec, Supervisor
 
@@ -28,14 +32,14 @@ class PlatformNotReady(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Ports on the loopback interface; metrics ports are 0 for none."""
+    """Ports on the loopback interface; a metrics port is None for none, 0 for any free one."""
 
     public: int = 50051
     internal: int = 50052
-    gateway_metrics: int = 9464
-    ranker_metrics: int = 9465
+    gateway_metrics: int | None = 9464
+    ranker_metrics: int | None = 9465
     #: The first grader's; the next ones follow.
-    grader_metrics: int = 9466
+    grader_metrics: int | None = 9466
     host: str = "127.0.0.1"
 
 
@@ -53,9 +57,10 @@ def specs(home: Home, ports: Ports) -> list[ProcessSpec]:
                 "GATEWAY_DATABASE_URL": home.database_url,
                 "GATEWAY_OBJECTS_URL": home.objects_url,
                 "GATEWAY_CATALOGUE": home.catalogue_spec,
+                "GATEWAY_UNGRADED_METRICS": ",".join(_waiting(home.catalogue_spec)),
                 "GATEWAY_PUBLIC_ADDRESS": f"{ports.host}:{ports.public}",
                 "GATEWAY_INTERNAL_ADDRESS": internal,
-                "GATEWAY_METRICS_PORT": str(ports.gateway_metrics),
+                "GATEWAY_METRICS_PORT": _port(ports.gateway_metrics),
                 "GATEWAY_TRUSTED_KEYS": str(home.trusted_keys),
                 "GATEWAY_PUBLIC_FOLDER": str(public) if public.exists() else "",
             },
@@ -71,7 +76,7 @@ def specs(home: Home, ports: Ports) -> list[ProcessSpec]:
                 "RANKER_TOKEN_FILE": str(home.token_file("ranker")),
                 "RANKER_TRUSTED_KEYS": str(home.trusted_keys),
                 "RANKER_CATALOGUE": home.catalogue_spec,
-                "RANKER_METRICS_PORT": str(ports.ranker_metrics),
+                "RANKER_METRICS_PORT": _port(ports.ranker_metrics),
             },
             stop_wave=1,
         ),
@@ -92,8 +97,9 @@ def specs(home: Home, ports: Ports) -> list[ProcessSpec]:
                     "GRADER_KEYS": str(home.key_bundle(modality)),
                     "GRADER_IDENTITY": str(home.identity),
                     "GRADER_SIGNING_KEY": str(home.signing_key),
-                    "GRADER_METRICS_PORT": str(
-                        ports.grader_metrics + number if ports.grader_metrics else 0
+                    # Port 0 is any free one for each of them.
+                    "GRADER_METRICS_PORT": _port(
+                        ports.grader_metrics and ports.grader_metrics + number
                     ),
                     "GRADER_ISOLATION": os.environ.get("GRADER_ISOLATION", "best-effort"),
                 },
@@ -103,9 +109,21 @@ def specs(home: Home, ports: Ports) -> list[ProcessSpec]:
     return found
 
 
+def _waiting(catalogue_spec: str) -> list[str]:
+    """The metrics that the graders will not serve: ``GRADER_WEIGHTS`` has no weights for them.
+
+    Raises WeightsInvalid where the folder cannot be used, SettingInvalid for the settings.
+    """
+    folder = network_settings(os.environ).open_folder()
+    known = open_catalogue(catalogue_spec).metrics
+    return sorted(known.keys() & available(load_manifest(), folder).waiting.keys())
+
+
 def _require_free(ports: Ports) -> None:
     wanted = (ports.public, ports.internal, ports.gateway_metrics, ports.ranker_metrics)
     for port in wanted:
+        if not port:
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -114,6 +132,11 @@ def _require_free(ports: Ports) -> None:
                 raise PlatformNotReady(
                     f"Port {port} is in use; choose another with --port.", port=port
                 ) from error
+
+
+def _port(port: int | None) -> str:
+    """As a setting; an empty one is as good as none."""
+    return "" if port is None else str(port)
 
 
 def _grader_catalogue(spec: str) -> dict[str, str]:

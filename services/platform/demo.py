@@ -14,13 +14,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from general_level.catalogue import Grading
 from general_level.client import Client, ModelMetadata
-from general_level.client.models import Standings, Submission, SubmissionState
+from general_level.client.models import Standings, Submission, SubmissionState, TaskOutcome
 from general_level.client.tables import standings_table
 from general_level.errors import Unavailable
 from general_level.receipts import dump_receipt, load_receipt, verify_receipt
 from general_level.trusted_keys import read_trusted_keys
 from services.platform.app import Ports, start
-from services.platform.home import Home, run_module
+from services.platform.home import Home, module_name, run_module
+from services.platform.processes import Supervisor
+from services.platform.progress import follow, logs_to_read
 
 BOARD: Final = "A-full"
 #: Printed at the end.
@@ -64,7 +66,7 @@ def run_demo(home: Home, ports: Ports, wait: Callable[[], None] | None) -> None:
     target = f"127.0.0.1:{ports.public}"
     try:
         console.print("[bold]3.[/] Baselines take part as labs do: agreement, inputs, upload.")
-        taken = _take_part(console, home, target)
+        taken = _take_part(console, home, target, supervisor)
         console.print("[bold]4.[/] A judge's ratings of one task are imported, and graded.")
         _rate(console, home, target, taken[-1])
         console.print("[bold]5.[/] The boards:")
@@ -74,6 +76,7 @@ def run_demo(home: Home, ports: Ports, wait: Callable[[], None] | None) -> None:
                 console.print(
                     standings_table(client.standings(board)), markup=False, soft_wrap=True
                 )
+        _unscored(console, home, target, taken[-1])
         console.print("\n[bold]6.[/] A lab checks its receipt, without asking anyone:")
         _check_receipt(console, home, target, taken[-1])
         console.print(f"\nDone in {time.monotonic() - begun:.0f} s.")
@@ -94,7 +97,7 @@ def _empty(folder: Path) -> None:
     mark.touch()
 
 
-def _take_part(console: Console, home: Home, target: str) -> list[Taken]:
+def _take_part(console: Console, home: Home, target: str, supervisor: Supervisor) -> list[Taken]:
     tokens = {name: home.new_lab(f"Baseline {name}") for name in BASELINES}
     folder = home.folder / "labs"
     folder.mkdir()
@@ -109,13 +112,24 @@ def _take_part(console: Console, home: Home, target: str) -> list[Taken]:
         "samples", "predict", *chosen, "--inputs", str(inputs), "--out", str(folder)
     )
     archives = [Path(line) for line in printed.splitlines() if line.endswith(".zip")]
+
+    def blame(state: SubmissionState) -> str:
+        return logs_to_read(state, supervisor.restarts(), home.logs)
+
     return [
-        _submit(console, target, name, tokens[name], archive)
+        _submit(console, target, name, tokens[name], archive, blame)
         for name, archive in zip(BASELINES, archives, strict=True)
     ]
 
 
-def _submit(console: Console, target: str, name: str, token: str, archive: Path) -> Taken:
+def _submit(
+    console: Console,
+    target: str,
+    name: str,
+    token: str,
+    archive: Path,
+    blame: Callable[[SubmissionState], str],
+) -> Taken:
     metadata = ModelMetadata(
         model_name=archive.name.removesuffix(f"-{BOARD}.zip"),
         organisation="Sample baselines",
@@ -132,15 +146,17 @@ def _submit(console: Console, target: str, name: str, token: str, archive: Path)
         Progress(*columns, console=console) as bars,
     ):
         bar = bars.add_task("uploading", total=None)
-        submission = client.submit(archive, metadata=metadata)
-        for update in client.watch(submission.submission_id):
-            submission = update
+        submission_id = client.submit(archive, metadata=metadata).submission_id
+
+        def show(update: Submission) -> None:
             bars.update(
                 bar,
                 description=update.state.lower(),
                 total=update.progress.tasks_total or None,
                 completed=update.progress.tasks_done,
             )
+
+        submission = follow(lambda: client.get(submission_id), show, blame)
     if submission.state is not SubmissionState.PUBLISHED:
         found = "; ".join(f"{f.code} {f.path}: {f.message}" for f in submission.findings[:5])
         raise DemoFailed(f"{name} is {submission.state} {submission.failure_reason} {found}")
@@ -167,12 +183,14 @@ def _rate(console: Console, home: Home, target: str, taken: Taken) -> None:
         run_module(
             *("services.gateway", "ratings", "import", "--database", home.database_url),
             *("--catalogue", home.catalogue_spec, "--submission", submission_id),
+            *("--public-folder", str(home.sealed / "public")),
             *("--task", task_id, str(ratings)),
         )
         deadline = time.monotonic() + _FOLLOW_SECONDS_MAX
         while _supported(client.standings(BOARD), submission_id) == before:
             if time.monotonic() > deadline:
-                raise DemoFailed("The board did not follow the ratings.")
+                log = home.logs / f"grader-{module_name(catalogue.tasks[task_id].modality)}.log"
+                raise DemoFailed(f"The board did not follow the ratings. Read {log}.")
             time.sleep(_POLL_SECONDS)
     console.print(f"   {catalogue.tasks[task_id].name} of {taken.name} is on the board.")
 
@@ -180,6 +198,18 @@ def _rate(console: Console, home: Home, target: str, taken: Taken) -> None:
 def _supported(standings: Standings, submission_id: str) -> int:
     return next(
         row.supported_tasks for row in standings.standings if row.submission_id == submission_id
+    )
+
+
+def _unscored(console: Console, home: Home, target: str, taken: Taken) -> None:
+    """Says which tasks no grader scores, which holds up no submission."""
+    with Client(target, taken.token, insecure=True) as client:
+        results = client.results(taken.submission.submission_id)
+    tasks = home.catalogue().tasks
+    names = [tasks[r.task_id].name for r in results if r.outcome is TaskOutcome.UNSCORED]
+    console.print(
+        f"\n   Unscored, as their metrics wait for the weights of networks: {', '.join(names)}.",
+        soft_wrap=True,
     )
 
 

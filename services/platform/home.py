@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets as random_source
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -85,25 +85,55 @@ class Home:
         return tuple(m for m in Modality if self.key_bundle(m).exists())
 
     def prepare(self) -> None:
-        """Makes folders, keys and service tokens that are not there yet; keeps those that are."""
+        """Makes folders, keys and service tokens that are not there yet; keeps those that are.
+
+        A new home is made beside its place and moved there whole: one that was cut short is not
+        taken for a home. What is added to one that is there is complete before it has its name.
+        """
+        if self.folder.is_mount() or (self.folder.exists() and any(self.folder.iterdir())):
+            self._complete()
+            return
+        draft = self.folder.with_name(f".{self.folder.name}.draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        Home(draft, self.catalogue_spec)._complete()
+        draft.rename(self.folder)
+
+    def _complete(self) -> None:
         # The database and the archives are nobody else's on this machine, either.
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in (self.logs, self.folder / "objects"):
             folder.mkdir(exist_ok=True)
         self.secrets.mkdir(mode=0o700, exist_ok=True)
+        drafts = self.secrets / "drafts"
+        shutil.rmtree(drafts, ignore_errors=True)
+        drafts.mkdir(mode=0o700)
         if not self.identity.exists():
-            self.recipient.write_text(_keygen("--out", str(self.identity)) + "\n")
+            draft = drafts / self.identity.name
+            recipient = drafts / self.recipient.name
+            recipient.write_text(_keygen("--out", str(draft)) + "\n")
+            # The public half first: where the private one has its name, both are there.
+            recipient.rename(self.recipient)
+            draft.rename(self.identity)
         if not self.signing_key.exists():
-            public = _keygen("--signing", "--out", str(self.signing_key))
+            draft = drafts / self.signing_key.name
+            public = _keygen("--signing", "--out", str(draft))
             # Added, never replaced: scores that an earlier key signed must keep verifying.
             with self.trusted_keys.open("a") as keys:
                 keys.write(public + "\n")
+            draft.with_name(f"{draft.name}.pub").rename(
+                self.signing_key.with_name(f"{self.signing_key.name}.pub")
+            )
+            draft.rename(self.signing_key)
         database = Database(self.database_url)
-        upgrade(database)
-        for modality in Modality:
-            self._ensure_token(database, module_name(modality), "grader", modality.value)
-        self._ensure_token(database, "ranker", "ranker", "")
-        database.close()
+        try:
+            upgrade(database)
+            for modality in Modality:
+                name = module_name(modality)
+                self._ensure_token(database, drafts, name, "grader", modality.value)
+            self._ensure_token(database, drafts, "ranker", "ranker", "")
+        finally:
+            database.close()
+        drafts.rmdir()
 
     def seal(self, benchmark: Path, *, allow_unmatched: bool = False) -> None:
         """Seals a benchmark in its own layout to this platform's graders, once.
@@ -142,7 +172,9 @@ class Home:
         database.close()
         return token.reveal()
 
-    def _ensure_token(self, database: Database, name: str, kind: str, modality: str) -> None:
+    def _ensure_token(
+        self, database: Database, drafts: Path, name: str, kind: str, modality: str
+    ) -> None:
         path = self.token_file(name)
         if path.exists():
             return
@@ -151,7 +183,7 @@ class Home:
                 connection, SystemClock().now(), kind, modality=modality, label="embedded"
             )
         # Written aside and renamed: a half-written token is never read.
-        draft = path.with_suffix(f".{random_source.token_hex(4)}")
+        draft = drafts / path.name
         draft.touch(mode=0o600)
         draft.write_text(token.reveal())
         draft.rename(path)

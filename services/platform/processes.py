@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from services.kit.logging import get_logger
+from services.platform.logs import LOG_BYTES_MAX, rotate
 
 #: A child that ends by itself is started again after this long, doubled each time up to the max.
 RESTART_SECONDS: Final = 0.5
@@ -55,10 +56,16 @@ class _Child:
 
 
 class Supervisor:
-    """Runs the children until ``stop``. Their output goes to one log file each."""
+    """Runs the children until ``stop``. Their output goes to one log file each.
 
-    def __init__(self, specs: Sequence[ProcessSpec], logs: Path) -> None:
+    A log is rotated at ``log_bytes``; some of the newest files are kept.
+    """
+
+    def __init__(
+        self, specs: Sequence[ProcessSpec], logs: Path, log_bytes: int = LOG_BYTES_MAX
+    ) -> None:
         self._logs = logs
+        self._log_bytes = log_bytes
         self._stopping = threading.Event()
         self._stopped = threading.Event()
         self._children = {spec.name: _Child(spec, self._start(spec)) for spec in specs}
@@ -72,6 +79,10 @@ class Supervisor:
     def restarts(self) -> dict[str, int]:
         """How often each child had to be started again."""
         return {name: child.restarts for name, child in self._children.items()}
+
+    def log_of(self, name: str) -> Path:
+        """The file that a child's output goes to."""
+        return self._logs / f"{name}.log"
 
     def stop(self) -> None:
         """Drains wave by wave: SIGTERM, then SIGKILL for what does not end in time."""
@@ -93,7 +104,7 @@ class Supervisor:
         self._watcher.join()
 
     def _start(self, spec: ProcessSpec) -> subprocess.Popen[bytes]:
-        with (self._logs / f"{spec.name}.log").open("ab") as log:
+        with self.log_of(spec.name).open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", spec.module, *spec.arguments],
                 env={**os.environ, **spec.environ},
@@ -113,6 +124,14 @@ class Supervisor:
             for child in self._children.values():
                 if child.process.poll() is not None and not self._stopping.is_set():
                     self._revive(child)
+                self._rotate(child.spec.name)
+
+    def _rotate(self, name: str) -> None:
+        try:
+            rotate(self.log_of(name), self._log_bytes)
+        except OSError as error:
+            # The disk is full, perhaps. If this thread ended, all would end.
+            get_logger().error("log not rotated", child=name, problem=str(error))
 
     def _revive(self, child: _Child) -> None:
         now = time.monotonic()

@@ -6,6 +6,7 @@ import importlib
 
 import click
 
+from services.kit.commands import told_in_one_line
 from services.ranker.rank_command import rank
 
 
@@ -18,7 +19,9 @@ def main() -> None:
 def serve() -> None:
     """Follow the ledger and publish standings; settings are RANKER_*."""
     # Imported late: ranking a file needs no gRPC and no settings.
-    importlib.import_module("services.ranker.app").main()
+    app = importlib.import_module("services.ranker.app")
+    with told_in_one_line():
+        app.main()
 
 
 main.add_command(rank)

@@ -12,7 +12,7 @@ import grpc
 from services.kit.catalogues import open_catalogue
 from services.kit.clock import Clock, SystemClock
 from services.kit.logging import configure_logging, get_logger
-from services.kit.telemetry import start_metrics_server
+from services.kit.telemetry import MetricsServer
 from services.ranker.ledger_view import LedgerView
 from services.ranker.publisher import BoardComputer
 from services.ranker.settings import Settings
@@ -43,9 +43,9 @@ class Ranker:
         self.telemetry = Telemetry(self._catalogue)
         self.watcher: Watcher | None = None
 
-    async def start(self) -> int:
-        """Begins to follow the ledger; returns the Prometheus port."""
-        self._metrics, port = start_metrics_server(
+    async def start(self) -> int | None:
+        """Begins to follow the ledger; returns the Prometheus port, None without one."""
+        self._metrics = MetricsServer(
             self.telemetry.registry, self.settings.metrics_port, self.settings.metrics_host
         )
         self._channel = _channel(self.settings)
@@ -61,12 +61,11 @@ class Ranker:
         get_logger().info(
             "ranker follows",
             gateway=self.settings.gateway,
-            metrics_port=port,
             catalogue=self._catalogue.id,
             references=self._references,
             trusted_keys=len(self.settings.trusted_keys),
         )
-        return port
+        return self._metrics.port
 
     async def wait(self) -> None:
         """Returns only if the ranker broke, by raising what broke it."""
@@ -77,8 +76,7 @@ class Ranker:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         await self._channel.close()
-        self._metrics.shutdown()
-        self._metrics.server_close()
+        self._metrics.close()
 
 
 def _channel(settings: Settings) -> grpc.aio.Channel:

@@ -33,8 +33,8 @@ class Settings:
     convention: Convention
     """How raw values become scores; ``general-level`` outside of comparisons with print."""
 
-    metrics_port: int
-    """Prometheus port; 0 picks a free one."""
+    metrics_port: int | None
+    """Prometheus port; 0 is any free one, which is logged. No metrics are served without it."""
 
     metrics_host: str
     """The interface of the Prometheus port."""
@@ -64,7 +64,7 @@ class Settings:
             # An empty value means the default, as an unset one does.
             references=environ.get("RANKER_REFERENCES") or None,
             convention=Convention(convention),
-            metrics_port=env.integer("METRICS_PORT", 9465, low=0, high=65535),
+            metrics_port=env.port("METRICS_PORT"),
             metrics_host=env.text("METRICS_HOST", "127.0.0.1"),
             ca=env.path("CA"),
         )

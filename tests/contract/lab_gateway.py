@@ -129,3 +129,12 @@ def spoil(archive: Path, folder: Path) -> Path:
             target.writestr(name, data)
     assert done
     return spoiled
+
+
+def wrap(archive: Path, folder: Path) -> Path:
+    """A copy under the same name with one folder around everything."""
+    wrapped = folder / archive.name
+    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(wrapped, "w") as target:
+        for name in source.namelist():
+            target.writestr(f"Enclosing Folder/{name}", source.read(name))
+    return wrapped

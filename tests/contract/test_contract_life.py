@@ -24,6 +24,7 @@ from tests.contract.lab_gateway import (
     OpenLab,
     OpenLabs,
     spoil,
+    wrap,
 )
 
 STATES_IN_ORDER = [
@@ -97,6 +98,16 @@ def test_findings_reject_the_archive_and_say_what_to_do(
         lab.client.cancel(submission.submission_id)
 
 
+def test_one_folder_around_everything_is_taken_off_with_a_warning(
+    lab: OpenLab, lab_gateway: LabGateway, archive: Path, tmp_path: Path
+) -> None:
+    submission = lab.client.submit(wrap(archive, tmp_path))
+    lab_gateway.finish(submission.submission_id)
+    published = lab.client.get(submission.submission_id)
+    assert published.state is SubmissionState.PUBLISHED
+    assert [(f.code, f.warning) for f in published.findings] == [("GL124", True)]
+
+
 def test_withdrawing_twice_is_no_error_and_withdrawing_a_published_one_is(
     lab: OpenLab, archive: Path
 ) -> None:
@@ -164,6 +175,18 @@ def test_the_list_is_newest_first_whatever_the_page(lab: OpenLab, archive: Path)
     whole = [s.submission_id for s in lab.client.submissions()]
     for size in (1, 2, 3, 5):
         assert [s.submission_id for s in lab.client.submissions(page_size=size)] == whole
+
+
+def test_a_list_counts_findings_and_only_the_submission_itself_has_them(
+    lab: OpenLab, lab_gateway: LabGateway, tmp_path: Path
+) -> None:
+    spoilt = spoil(lab_gateway.good_archive(lab_gateway.board), tmp_path)
+    submission = lab.client.submit(spoilt)
+    lab_gateway.finish(submission.submission_id)
+    (listed,) = lab.client.submissions()
+    whole = lab.client.get(submission.submission_id)
+    assert len(whole.findings) == whole.finding_count > 0
+    assert (listed.findings, listed.finding_count) == ((), whole.finding_count)
 
 
 @pytest.mark.parametrize("page_size", [-1, 101])

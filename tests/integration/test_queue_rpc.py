@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import grpc
 import pytest
+import structlog
 
 from general_level.errors import (
     InvalidRequest,
@@ -20,6 +21,7 @@ from general_level.errors import (
     NotPermitted,
     OffsetMismatch,
     ResourceExhausted,
+    ScoreRefused,
     UnknownBoard,
 )
 from general_level.v1 import (
@@ -30,9 +32,12 @@ from general_level.v1 import (
 )
 from general_level.wire import from_rpc_error
 from services.gateway import submissions
+from services.gateway.endings import LACKING_WAIT_MAX
 from services.gateway.predictions import CHUNK_BYTES
+from services.gateway.public_folder import CommitmentsUnreadable
 from services.gateway.rpc.leaderboard import LeaderboardServicer
 from services.gateway.states import State
+from services.kit.logging import configure_logging
 from tests.support.queue_rig import IMAGE, Rig, call, ref
 from tests.support.queue_world import CATALOGUE, JOB, LEASE, QueueWorld
 from tests.support.snapshots import snapshot
@@ -46,6 +51,13 @@ async def rig(tmp_path):
     yield rig
     await rig.stop()
     world.close()
+
+
+@pytest.fixture(autouse=True)
+def default_logging():
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 class TestTokens:
@@ -165,6 +177,54 @@ class TestJob:
         release = grading_pb2.ReleaseJobsRequest(leases=[ref(again)])
         await call(rig.grading.ReleaseJobs(release, metadata=rig.token("grader")))
         assert [(one.job_id, one.attempt) for one in await rig.lease()] == [(lease.job_id, 2)]
+
+
+class TestPublishedCommitments:
+    """The statements of `queue_world` name version 1 and a commitment of 64 letters c."""
+
+    def publish(self, rig, commitment, key_version="1"):
+        entry = {
+            "task_id": IMAGE[0].id, "key_version": key_version, "commitment": commitment,
+            "item_count": 100, "modality": "image",
+        }  # fmt: skip
+        (rig.public / "commitments.json").write_text(json.dumps([entry]))
+
+    @pytest.mark.parametrize(("commitment", "version"), [("d" * 64, "1"), ("c" * 64, "2")])
+    async def test_a_score_of_another_key_is_refused_and_waits_for_the_right_one(
+        self, rig, commitment, version
+    ):
+        logged = io.StringIO()
+        configure_logging("test", stream=logged)
+        submission = rig.world.add_submission(rig.world.add_lab(), IMAGE[:1])
+        self.publish(rig, commitment, version)
+        (lease,) = await rig.lease()
+        with pytest.raises(ScoreRefused) as caught:
+            await rig.complete(lease)
+        assert caught.value.metadata["what"] == "key-commitment"
+        assert rig.world.result(submission, IMAGE[0].id).value is None
+        (line,) = [
+            event for event in map(json.loads, logged.getvalue().splitlines())
+            if event["event"] == "score of a key that is not the published one"
+        ]  # fmt: skip
+        assert (line["level"], line["task_id"]) == ("error", IMAGE[0].id)
+
+        # The list is read anew: the attempt was not used, and the right key scores.
+        self.publish(rig, "c" * 64)
+        assert await rig.lease() == []
+        rig.world.clock.advance(LACKING_WAIT_MAX)
+        (again,) = await rig.lease()
+        assert again.attempt == 1
+        await rig.complete(again)
+        assert rig.world.submission(submission).state == State.RANKING
+
+    async def test_a_list_that_is_cut_off_takes_no_score_and_loses_none(self, rig):
+        rig.world.add_submission(rig.world.add_lab(), IMAGE[:1])
+        (lease,) = await rig.lease()
+        (rig.public / "commitments.json").write_text("[{")
+        with pytest.raises(CommitmentsUnreadable):
+            await rig.complete(lease)
+        self.publish(rig, "c" * 64)
+        await rig.complete(lease)
 
 
 class TestReadPredictions:

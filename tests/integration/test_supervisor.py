@@ -9,6 +9,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+from services.platform.logs import LOGS_KEPT
 from services.platform.processes import ProcessSpec, Supervisor
 from tests.support.wait import eventually
 
@@ -92,3 +93,36 @@ def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
     parent.kill()
     parent.wait()
     eventually((tmp_path / "order").exists, what="the child drained")
+
+
+def test_the_log_of_a_child_that_never_ends_stays_bounded(tmp_path: Path) -> None:
+    (tmp_path / "talker.py").write_text(
+        textwrap.dedent("""
+            import time
+            number = 0
+            while True:
+                print(f"{number:09d}", flush=True)
+                number += 1
+                if number % 100 == 0:
+                    time.sleep(0.01)
+        """)
+    )
+    spec = ProcessSpec("talker", "talker", (), {"PYTHONPATH": str(tmp_path)}, 0)
+    supervisor = Supervisor([spec], tmp_path, log_bytes=10_000)
+    try:
+        pid = supervisor.pids()["talker"]
+        log = supervisor.log_of("talker")
+        oldest = log.with_name(f"{log.name}.{LOGS_KEPT}")
+
+        def turned_over() -> bool:
+            """The first line of all has left the last file."""
+            return oldest.exists() and not oldest.read_bytes().startswith(b"000000000")
+
+        eventually(turned_over, 30)
+        assert supervisor.pids()["talker"] == pid
+    finally:
+        supervisor.stop()
+    files = sorted(path.name for path in tmp_path.glob("talker.log*"))
+    assert len(files) == LOGS_KEPT + 1
+    # The child went on in the shortened file at its start, without a hole.
+    assert b"\0" not in log.read_bytes()

@@ -27,6 +27,7 @@ from general_level.v1 import (
 from general_level.wire import from_rpc_error, to_duration, to_timestamp
 from services.gateway.identity import Authenticator, create_token
 from services.gateway.predictions import CHUNK_BYTES
+from services.gateway.public_folder import PublishedCommitments
 from services.gateway.rpc.catalogue import CatalogueServicer
 from services.gateway.rpc.grading import GradingServicer
 from services.gateway.rpc.leaderboard import LeaderboardServicer
@@ -92,7 +93,8 @@ class Rig:
             "signals": self.signals,
             "poll_seconds": self._poll_seconds,
         }
-        authenticator = Authenticator(world.database)
+        authenticator = Authenticator(world.database, world.clock)
+        commitments = PublishedCommitments(self.public)
         self.server = Server([])
         grading_pb2_grpc.add_GradingServiceServicer_to_server(
             GradingServicer(
@@ -102,6 +104,7 @@ class Rig:
                 catalogue=CATALOGUE,
                 authenticator=authenticator,
                 trusted_keys=[world.key.public],
+                commitments=commitments,
                 lease_duration=LEASE,
                 job_duration=JOB,
             ),
@@ -122,7 +125,10 @@ class Rig:
         )
         catalogue_pb2_grpc.add_CatalogueServiceServicer_to_server(
             CatalogueServicer(
-                catalogue=CATALOGUE, public_folder=self.public, authenticator=authenticator
+                catalogue=CATALOGUE,
+                public_folder=self.public,
+                commitments=commitments,
+                authenticator=authenticator,
             ),
             self.server.grpc,
         )

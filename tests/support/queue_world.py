@@ -183,6 +183,11 @@ class QueueWorld:
                 job_duration=JOB,
             )
 
+    def lease_ready(self, modality: str = "image") -> bool:
+        """Whether a lease would find a job now."""
+        with self.database.read() as connection:
+            return leases.has_ready(connection, self.now, modality, list(CATALOGUE.metrics))
+
     def score(self, leased: Leased, value: float = 50.0) -> Score:
         """What a true grader says about the job."""
         signed = statement(leased.submission_id, leased.task_id, leased.archive_sha256, value)

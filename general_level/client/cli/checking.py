@@ -61,10 +61,8 @@ def run_check(
     archive: Path,
     catalogue: Catalogue,
     item_ids: Mapping[str, list[str]] | None = None,
-    *,
-    allow_strip: bool = False,
 ) -> CheckReport:
-    """The checker's report on a file."""
+    """The checker's report on a file, by the gateway's rules."""
     from general_level.submission.check import check_archive  # noqa: PLC0415
 
     with archive.open("rb") as file:
@@ -73,7 +71,7 @@ def run_check(
             catalogue=catalogue,
             archive_name=archive.name,
             item_ids=item_ids,
-            allow_strip=allow_strip,
+            allow_strip=True,
         )
 
 
@@ -105,22 +103,15 @@ def summary(report: CheckReport) -> str:
     help="The board's inputs bundle: also compare the ids of the items.",
 )
 @click.option("--catalogue", help="Folder or name of another catalogue than General-Bench.")
-@click.option(
-    "--allow-strip",
-    is_flag=True,
-    help="Take off one folder around everything, as the gateway does.",
-)
 @with_format
-def check(
-    settings: Settings, archive: Path, bundle: Path | None, catalogue: str | None, allow_strip: bool
-) -> None:
+def check(settings: Settings, archive: Path, bundle: Path | None, catalogue: str | None) -> None:
     """Check ARCHIVE offline, by the gateway's own code; exit code 1 if it is refused.
 
     The archive is named <Model Name>-<Board ID>.zip. All findings are told at once.
     """
     known = load_catalogue(catalogue)
     ids = item_ids_of(bundle, known) if bundle else None
-    report = run_check(archive, known, ids, allow_strip=allow_strip)
+    report = run_check(archive, known, ids)
     settings.emit(
         {
             "ok": report.ok,

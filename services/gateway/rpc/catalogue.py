@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from general_level.catalogue.messages import board_message, catalogue_message
 from general_level.catalogue.model import Catalogue, Scope
-from general_level.commitments import load_commitments
 from general_level.errors import InvalidRequest, NotFound, OffsetMismatch, UnknownBoard
 from general_level.v1 import catalogue_pb2 as pb
 from general_level.v1 import catalogue_pb2_grpc
 from services.gateway.identity import Authenticator
+from services.gateway.public_folder import PublishedCommitments
 
 #: Bytes of the inputs file in one message.
 CHUNK_BYTES: Final = 1024 * 1024
@@ -25,15 +25,21 @@ CHUNK_BYTES: Final = 1024 * 1024
 class CatalogueServicer(catalogue_pb2_grpc.CatalogueServiceServicer):
     """Open to everyone, except that the inputs need a lab token.
 
-    ``public_folder`` holds ``boards/<board id>.zip`` and ``commitments.json`` as sealing wrote
-    them; without it there is nothing to download and the list of commitments is empty.
+    ``public_folder`` holds ``boards/<board id>.zip`` as sealing wrote them; without it there is
+    nothing to download. ``commitments`` are those of the same folder.
     """
 
     def __init__(
-        self, *, catalogue: Catalogue, public_folder: Path | None, authenticator: Authenticator
+        self,
+        *,
+        catalogue: Catalogue,
+        public_folder: Path | None,
+        commitments: PublishedCommitments,
+        authenticator: Authenticator,
     ) -> None:
         self._catalogue = catalogue
         self._folder = public_folder
+        self._commitments = commitments
         self._authenticator = authenticator
         self._answer = catalogue_message(catalogue)
         self._digests: dict[Path, tuple[tuple[int, int], str]] = {}
@@ -61,7 +67,7 @@ class CatalogueServicer(catalogue_pb2_grpc.CatalogueServiceServicer):
     async def DownloadInputs(
         self, request: pb.DownloadInputsRequest, context: Any
     ) -> AsyncIterator[pb.DownloadInputsResponse]:
-        await self._authenticator.require(context, "lab")
+        caller = await self._authenticator.follow(context, "lab")
         # Only a known board's id becomes part of a path.
         if request.board_id not in self._catalogue.boards:
             raise UnknownBoard(board_id=request.board_id)
@@ -78,6 +84,7 @@ class CatalogueServicer(catalogue_pb2_grpc.CatalogueServiceServicer):
             await asyncio.to_thread(file.seek, request.offset)
             first = True
             while (data := await asyncio.to_thread(file.read, CHUNK_BYTES)) or first:
+                await caller.recheck()
                 if first:
                     yield pb.DownloadInputsResponse(total_bytes=size, sha256=sha256, data=data)
                 else:
@@ -89,12 +96,7 @@ class CatalogueServicer(catalogue_pb2_grpc.CatalogueServiceServicer):
     async def ListKeyCommitments(
         self, _request: pb.ListKeyCommitmentsRequest, _context: Any
     ) -> pb.ListKeyCommitmentsResponse:
-        if self._folder is None:
-            return pb.ListKeyCommitmentsResponse()
-        path = self._folder / "commitments.json"
-        if not await asyncio.to_thread(path.is_file):
-            return pb.ListKeyCommitmentsResponse()
-        published = load_commitments(await asyncio.to_thread(path.read_bytes))
+        published = await asyncio.to_thread(self._commitments.entries)
         return pb.ListKeyCommitmentsResponse(
             commitments=[
                 pb.KeyCommitment(
@@ -103,7 +105,7 @@ class CatalogueServicer(catalogue_pb2_grpc.CatalogueServiceServicer):
                     commitment=entry.commitment,
                     item_count=entry.item_count,
                 )
-                for entry in published
+                for entry in published or ()
             ]
         )
 

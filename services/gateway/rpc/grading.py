@@ -11,15 +11,16 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from general_level.catalogue.model import Catalogue
-from general_level.errors import InvalidRequest, LeaseLost, NotPermitted
+from general_level.errors import InvalidRequest, LeaseLost, NotPermitted, ScoreRefused
 from general_level.submission.findings import Finding, FindingSink
 from general_level.submission.members import MemberDamaged
 from general_level.v1 import grading_pb2 as pb
 from general_level.v1 import grading_pb2_grpc, submission_pb2
 from general_level.wire import to_duration
-from services.gateway import findings, leases, predictions
+from services.gateway import findings, leases, ledger, predictions
 from services.gateway.identity import Authenticator
 from services.gateway.leases import Ended, Fault, Leased, LeaseRef
+from services.gateway.public_folder import PublishedCommitments
 from services.gateway.signals import Signals
 from services.gateway.storage.database import Database
 from services.kit.clock import Clock
@@ -62,6 +63,7 @@ class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
         catalogue: Catalogue,
         authenticator: Authenticator,
         trusted_keys: Sequence[bytes],
+        commitments: PublishedCommitments,
         lease_duration: timedelta,
         job_duration: timedelta,
         poll_seconds: float = POLL_SECONDS,
@@ -73,23 +75,24 @@ class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
         self._catalogue = catalogue
         self._authenticator = authenticator
         self._trusted_keys = tuple(trusted_keys)
+        self._commitments = commitments
         self._lease_duration = lease_duration
         self._job_duration = job_duration
         self._poll_seconds = poll_seconds
         self._returns: set[asyncio.Task[None]] = set()
 
     async def LeaseJobs(self, request: pb.LeaseJobsRequest, context: Any) -> pb.LeaseJobsResponse:
-        identity = await self._authenticator.require(context, "grader")
-        if request.modality != identity.modality:
-            raise NotPermitted(
-                "This token leases jobs of another modality.", modality=identity.modality
-            )
+        caller = await self._authenticator.follow(context, "grader")
+        modality = caller.identity.modality
+        if request.modality != modality:
+            raise NotPermitted("This token leases jobs of another modality.", modality=modality)
         _check_lease_request(request)
         loop = asyncio.get_running_loop()
         ends = loop.time() + min(request.wait.ToTimedelta(), WAIT_MAX).total_seconds()
         while True:
             waiter = self._signals.subscribe(f"jobs/{request.modality}")
             try:
+                await caller.recheck()
                 leased = await self._try_lease(request)
             except BaseException:
                 waiter.cancel()
@@ -160,11 +163,12 @@ class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
     async def ReadPredictions(
         self, request: pb.ReadPredictionsRequest, context: Any
     ) -> AsyncIterator[pb.ReadPredictionsResponse]:
-        await self._authenticator.require(context, "grader")
+        caller = await self._authenticator.follow(context, "grader")
         ref = _ref(request.lease)
         located = await self._database.run_read(self._locate, self._clock.now(), ref)
         try:
             async for message in predictions.stream(self._objects, located):
+                await caller.recheck()
                 yield message
         except MemberDamaged as damaged:
             # The archive's own fault, found only here: it ends as a finding, with our words.
@@ -193,12 +197,30 @@ class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
         if outcome is None:
             raise InvalidRequest("A job ends with a score or with findings.", field="outcome")
         work = self._complete_scored if outcome == "scored" else self._complete_refused
-        ended = await self._database.run_write(work, self._clock.now(), ref, request)
+        try:
+            ended = await self._database.run_write(work, self._clock.now(), ref, request)
+        except ScoreRefused as refused:
+            if refused.metadata.get("what") == ledger.KEY_COMMITMENT:
+                await self._take_from_wrong_key(ref, refused.metadata.get("task_id", ""))
+            raise
         get_logger().info(
             "job completed", job_id=ref.job_id, submission_id=ended.submission_id, outcome=outcome
         )
         self._tell(ended)
         return pb.CompleteJobResponse()
+
+    async def _take_from_wrong_key(self, ref: LeaseRef, task_id: str) -> None:
+        """Ends the attempt of a grader that opened another key than the one committed to.
+
+        It lacks the key of this task as one that has none: the job waits for a grader that has it.
+        """
+        get_logger().error(
+            "score of a key that is not the published one", job_id=ref.job_id, task_id=task_id
+        )
+        ended = await self._database.run_write(
+            leases.fail, self._clock.now(), ref, Fault.KEY_UNAVAILABLE
+        )
+        self._tell(ended)
 
     def _complete_scored(
         self, connection: Connection, now: datetime, ref: LeaseRef, request: pb.CompleteJobRequest
@@ -213,7 +235,13 @@ class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
             findings=self._findings(connection, ref, scored.findings),
         )
         return leases.complete_scored(
-            connection, now, ref, score, catalogue=self._catalogue, trusted_keys=self._trusted_keys
+            connection,
+            now,
+            ref,
+            score,
+            catalogue=self._catalogue,
+            trusted_keys=self._trusted_keys,
+            commitments=self._commitments.by_key(),
         )
 
     def _complete_refused(

@@ -52,7 +52,7 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
     async def WatchScores(
         self, request: pb.WatchScoresRequest, context: Any
     ) -> AsyncIterator[pb.WatchScoresResponse]:
-        await self._authenticator.require(context, "ranker")
+        caller = await self._authenticator.follow(context, "ranker")
         if request.after_position < 0:
             raise InvalidRequest("A position is not negative.", field="after_position")
         loop = asyncio.get_running_loop()
@@ -62,6 +62,7 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
         while True:
             waiter = self._signals.subscribe("ledger")
             try:
+                await caller.recheck()
                 message = await self._database.run_read(_read, position)
                 if message.entries or loop.time() >= next_sign:
                     yield message

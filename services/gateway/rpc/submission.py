@@ -110,14 +110,14 @@ class SubmissionServicer(submission_pb2_grpc.SubmissionServiceServicer):
     async def UploadArchive(
         self, requests: AsyncIterator[pb.UploadArchiveRequest], context: Any
     ) -> pb.UploadArchiveResponse:
-        identity = await self._authenticator.require(context, "lab")
-        with self._uploads.take(identity.lab_id):
-            return await self._upload(requests, identity.lab_id)
+        caller = await self._authenticator.follow(context, "lab")
+        with self._uploads.take(caller.identity.lab_id):
+            return await self._upload(caller.messages(requests), caller.identity.lab_id)
 
     async def _upload(
         self, requests: AsyncIterator[pb.UploadArchiveRequest], lab_id: str
     ) -> pb.UploadArchiveResponse:
-        first = await anext(aiter(requests), None)
+        first = await anext(requests, None)
         if first is None:
             raise InvalidRequest("The upload has no message.")
         size = await self._database.run_write(
@@ -170,7 +170,9 @@ class SubmissionServicer(submission_pb2_grpc.SubmissionServiceServicer):
             page = rows[:size]
             more = len(rows) > size
             return pb.ListSubmissionsResponse(
-                submissions=[views.submission_view(connection, now, row) for row in page],
+                submissions=[
+                    views.submission_view(connection, now, row, in_list=True) for row in page
+                ],
                 next_page_token=(
                     _page_token(page[-1].create_time, page[-1].submission_id) if more else ""
                 ),
@@ -196,19 +198,21 @@ class SubmissionServicer(submission_pb2_grpc.SubmissionServiceServicer):
     async def WatchSubmission(
         self, request: pb.WatchSubmissionRequest, context: Any
     ) -> AsyncIterator[pb.WatchSubmissionResponse]:
-        identity = await self._authenticator.require(context, "lab")
+        caller = await self._authenticator.follow(context, "lab")
+        lab_id = caller.identity.lab_id
 
         def work(connection: Connection, seen: int) -> tuple[int, pb.Submission | None]:
-            row = submissions.read(connection, request.submission_id, identity.lab_id)
+            row = submissions.read(connection, request.submission_id, lab_id)
             if row.revision == seen:
                 return seen, None
             return row.revision, views.submission_view(connection, self._clock.now(), row)
 
         seen = -1
-        with self._watches.take(identity.lab_id):
+        with self._watches.take(lab_id):
             while True:
                 waiter = self._signals.subscribe(f"submission/{request.submission_id}")
                 try:
+                    await caller.recheck()
                     seen, view = await self._database.run_read(work, seen)
                     if view is not None:
                         yield pb.WatchSubmissionResponse(submission=view)

@@ -18,6 +18,7 @@ from general_level.client import Client
 from general_level.client.cli.exits import ExitCode
 from general_level.client.cli.program import program
 from general_level.testing import FakeGateway
+from tests.contract.lab_gateway import wrap
 
 BOARD = "C-audio-comprehension"
 UUID = "0b9a1f0e-5c1d-4c0a-9d35-2f3d7f0f8a11"
@@ -189,6 +190,23 @@ def test_check_needs_no_gateway_and_compares_the_items(cli: Cli, archive: Path) 
     assert cli("check", other, **alone).exit_code == 0
     strict = cli("check", other, "--inputs", path, **alone)
     assert strict.exit_code == 1
+
+
+def test_one_folder_around_everything_is_taken_off_as_the_gateway_does(
+    cli: Cli, archive: Path, tmp_path: Path
+) -> None:
+    """`check` and `submit` say beforehand what the gateway will say."""
+    folder = tmp_path / "wrapped"
+    folder.mkdir()
+    wrapped = wrap(archive, folder)
+    checked = cli("check", wrapped, "--format", "json")
+    assert checked.exit_code == 0
+    offline = json.loads(checked.stdout)
+    assert offline["enclosing_folder"] == "Enclosing Folder"
+    result = cli("submit", wrapped, "--watch", "--format", "json")
+    assert result.exit_code == 0
+    assert "GL124" in result.stderr
+    assert json.loads(result.stdout)["findings"] == offline["findings"]
 
 
 def test_check_says_when_the_bundle_is_none(cli: Cli, archive: Path) -> None:

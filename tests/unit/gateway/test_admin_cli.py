@@ -5,15 +5,20 @@ from __future__ import annotations
 import io
 import json
 import re
+from contextlib import closing
 
 import pytest
 import structlog
 from click.testing import CliRunner
+from sqlalchemy import insert
 
-from services.gateway import identity
+from services.gateway import agreement, identity, submissions
 from services.gateway.__main__ import MODALITIES, main
+from services.gateway.states import Outcome, State
 from services.gateway.storage.database import Database
+from services.gateway.storage.tables import task_results
 from services.kit.logging import configure_logging
+from tests.support.gateway import START, archive, create_request
 
 
 @pytest.fixture
@@ -116,6 +121,30 @@ def test_the_list_is_for_people_and_for_programs_and_has_no_secret(run, url):
         assert secret not in json.dumps(listed)
 
 
+def test_labs_are_listed_with_their_live_tokens_and_submissions(run, url):
+    assert run("labs", "list") == ""
+    first = run("labs", "create", "First Lab")
+    second = run("labs", "create", "Second Lab")
+    for _ in range(2):
+        token = run("tokens", "create", "--lab", "First Lab")
+    run("tokens", "revoke", identify(url, token).token_id)
+    with closing(Database(url)) as database, database.write() as connection:
+        agreement.accept(connection, START, second, agreement.VERSION)
+        submissions.create(
+            connection, START, second, create_request(archive()), catalogue_id="c",
+            agreement_version=agreement.VERSION, new_submission_id=lambda: "sub_1",
+        )  # fmt: skip
+
+    listed = json.loads(run("labs", "list", "--format", "json"))
+    assert [
+        (lab["lab_id"], lab["name"], lab["live_tokens"], lab["submissions"]) for lab in listed
+    ] == [(first, "First Lab", 1, 0), (second, "Second Lab", 0, 1)]
+    table = run("labs", "list").splitlines()
+    assert [line.split()[0] for line in table] == [first, second]
+    assert "1 live tokens" in table[0]
+    assert table[1].endswith("Second Lab")
+
+
 def test_a_revoked_token_is_shown_as_such(run, url):
     token = run("tokens", "create", "--kind", "ranker")
     token_id = identify(url, token).token_id
@@ -124,9 +153,40 @@ def test_a_revoked_token_is_shown_as_such(run, url):
     assert json.loads(run("tokens", "list", "--format", "json"))[0]["revoke_time"]
 
 
+def test_ratings_of_no_item_of_the_task_are_refused(run, url, tmp_path):
+    """The public folder says which items there are."""
+    task = "audio-c-018"
+    (tmp_path / "ids.json").write_text(json.dumps({task: ["1", "2"]}))
+    file = tmp_path / "ratings.json"
+    lab_id = run("labs", "create", "Example Lab")
+    with closing(Database(url)) as database, database.write() as connection:
+        agreement.accept(connection, START, lab_id, agreement.VERSION)
+        submissions.create(
+            connection, START, lab_id, create_request(archive("D-A-C-7")), catalogue_id="c",
+            agreement_version=agreement.VERSION, new_submission_id=lambda: "sub_1",
+        )  # fmt: skip
+        for state in (State.UPLOADING, State.CHECKING, State.QUEUED):
+            submissions.move(connection, START, "sub_1", state)
+        connection.execute(
+            insert(task_results).values(
+                submission_id="sub_1", task_id=task, metric_id="m",
+                outcome=Outcome.AWAITING_RATINGS, prediction_bytes=0, item_count=0,
+                missing_count=0, attempt_count=0,
+            )
+        )  # fmt: skip
+    command = (
+        "ratings", "import", "--submission", "sub_1", "--task", task,
+        "--public-folder", str(tmp_path), str(file),
+    )  # fmt: skip
+    file.write_text('{"ratings": [{"id": "3", "ratings": [4]}]}')
+    assert run(*command, code=1).startswith("RATINGS_INVALID: ")
+    file.write_text('{"ratings": [{"id": 2, "ratings": [4]}]}')
+    assert run(*command) == f"{task} of sub_1 waits for a grader."
+
+
 def test_ratings_of_an_unknown_submission_are_refused(run, tmp_path):
     file = tmp_path / "ratings.json"
-    file.write_text('{"ratings": []}')
+    file.write_text('{"ratings": [{"id": "1", "ratings": [4]}]}')
     said = run(
         "ratings", "import", "--submission", "sub_none", "--task", "audio-c-018", str(file), code=1
     )

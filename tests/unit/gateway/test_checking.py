@@ -6,6 +6,7 @@ import asyncio
 import json
 import multiprocessing
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -92,15 +93,15 @@ def connection(database):
         yield connection
 
 
-def create(connection, board=BOARD):
-    lab_id = identity.create_lab(connection, START, "Example Lab")
+def create(connection, board=BOARD, number=1, now=START):
+    lab_id = identity.create_lab(connection, START, f"Example Lab {number}")
     agreement.accept(connection, START, lab_id, agreement.VERSION)
     submission_id = submissions.create(
-        connection, START, lab_id, create_request(archive(board)), catalogue_id="c",
-        agreement_version=agreement.VERSION, new_submission_id=lambda: "sub_1",
+        connection, now, lab_id, create_request(archive(board)), catalogue_id="c",
+        agreement_version=agreement.VERSION, new_submission_id=lambda: f"sub_{number}",
     )  # fmt: skip
     for state in (State.UPLOADING, State.CHECKING):
-        submissions.move(connection, START, submission_id, state)
+        submissions.move(connection, now, submission_id, state)
     return submission_id
 
 
@@ -133,16 +134,27 @@ def test_a_good_report_queues_one_job_for_each_task_that_a_grader_scores(tmp_pat
     assert result.prediction_bytes == member["size_bytes"] > 0
 
 
-def test_a_task_that_is_absent_is_unsupported_and_one_without_a_scorer_is_unscored(
-    tmp_path, connection
-):
-    board = "D-I-C-3"  # labels, and masks that have no scorer yet
+def test_a_task_that_is_absent_is_unsupported(tmp_path, connection):
+    board = "D-I-C-3"  # labels, and masks, which the archive leaves out
     submission_id = create(connection, board)
     apply(connection, submission_id, report_of(stored(tmp_path, archive(board))))
     assert outcomes(connection) == {
         "image-c-005": Outcome.PENDING,
         "image-c-006": Outcome.UNSUPPORTED,
     }
+
+
+def test_a_task_whose_metric_no_grader_serves_is_unscored_and_waits_for_nobody(
+    tmp_path, connection
+):
+    bench = load()
+    here = bench.with_planned([bench.tasks["image-c-005"].metric_id])
+    board = "D-I-C-3"
+    submission_id = create(connection, board)
+    report = report_of(stored(tmp_path, archive(board)))
+    assert apply_report(connection, START, submission_id, report, here) == set()
+    assert outcomes(connection)["image-c-005"] == Outcome.UNSCORED
+    assert submissions.read(connection, submission_id).state == State.RANKING
 
 
 def test_without_any_job_the_submission_goes_on_to_ranking(tmp_path, connection):
@@ -194,7 +206,7 @@ def test_a_report_that_comes_twice_makes_its_jobs_once(tmp_path, connection):
     assert len(connection.execute(select(jobs)).all()) == 1
 
 
-def checker_over(tmp_path, database, signals) -> Checker:
+def checker_over(tmp_path, database, signals, **changes) -> Checker:
     return Checker(
         database=database,
         objects=Objects(f"file://{tmp_path / 'objects'}"),
@@ -203,18 +215,18 @@ def checker_over(tmp_path, database, signals) -> Checker:
         catalogue=load(),
         catalogue_spec="general-bench",
         ids_path=None,
+        **changes,
     )
 
 
-def upload(database, request: CheckRequest, submission_id: str, *, first: int = 0) -> None:
-    with database.write() as connection:
-        for part in request.parts[first:]:
-            connection.execute(
-                upload_parts.insert().values(
-                    submission_id=submission_id, offset=part.offset, size=part.size,
-                    object_key=part.key,
-                )
-            )  # fmt: skip
+def upload(connection, request: CheckRequest, submission_id: str) -> None:
+    for part in request.parts:
+        connection.execute(
+            upload_parts.insert().values(
+                submission_id=submission_id, offset=part.offset, size=part.size,
+                object_key=part.key,
+            )
+        )  # fmt: skip
 
 
 def state(database, submission_id):
@@ -226,19 +238,19 @@ async def test_a_store_that_is_away_costs_no_submission(tmp_path, database):
     """The archive rests and is checked when its objects are there again."""
     with database.write() as connection:
         submission_id = create(connection)
-    request = stored(tmp_path, archive())
-    upload(database, request, submission_id)
+        request = stored(tmp_path, archive())
+        upload(connection, request, submission_id)
     (tmp_path / "objects").rename(tmp_path / "away")
     checker = checker_over(tmp_path, database, Signals())
     for _ in range(checking.ATTEMPTS_MAX + 1):
         # A store that is away is a fault, and the archive rests: none is checked.
-        await checker._check_next()
+        await checker._check_next(checker._slots[0])
     assert state(database, submission_id) == State.CHECKING
     (tmp_path / "objects").rmdir()
     (tmp_path / "away").rename(tmp_path / "objects")
 
     async def checked() -> bool:
-        await checker._check_next()
+        await checker._check_next(checker._slots[0])
         return state(database, submission_id) == State.QUEUED
 
     await eventually(checked, 60)
@@ -248,15 +260,15 @@ async def test_a_store_that_is_away_costs_no_submission(tmp_path, database):
 async def test_closing_ends_a_child_that_hangs(tmp_path, database):
     with database.write() as connection:
         submission_id = create(connection)
-    request = stored(tmp_path, archive())
-    upload(database, request, submission_id)
+        request = stored(tmp_path, archive())
+        upload(connection, request, submission_id)
     # A pipe whose writer says nothing is read for ever.
     pipe = tmp_path / "objects" / request.parts[0].key
     pipe.unlink()
     os.mkfifo(pipe)
     checker = checker_over(tmp_path, database, Signals())
     others = set(multiprocessing.active_children())
-    work = asyncio.create_task(checker._check_next())
+    work = asyncio.create_task(checker._check_next(checker._slots[0]))
     writer = await eventually(lambda: writing_end(pipe), 60, "a child that reads")
     (child,) = set(multiprocessing.active_children()) - others
     checker.close()
@@ -272,6 +284,74 @@ def writing_end(pipe: Path) -> int | None:
         return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
     except OSError:
         return None
+
+
+def hanging(tmp_path) -> CheckRequest:
+    """An archive whose check reads for ever: its only part is a pipe that nobody writes to."""
+    os.mkfifo(tmp_path / "objects" / "pipe")
+    good = stored(tmp_path, archive())
+    size = sum(part.size for part in good.parts)
+    return CheckRequest(good.objects_url, (Part(0, size, "pipe"),), good.archive_name, "", "")
+
+
+@pytest.fixture
+def one_that_hangs(tmp_path, database):
+    """The oldest archive hangs, two younger ones are good."""
+    good = stored(tmp_path, archive())
+    for number, request in enumerate((hanging(tmp_path), good, good), 1):
+        with database.write() as connection:
+            now = START + timedelta(seconds=number)
+            upload(connection, request, create(connection, number=number, now=now))
+    return "sub_1", ("sub_2", "sub_3")
+
+
+async def test_others_are_checked_while_one_hangs(tmp_path, database, one_that_hangs):
+    hung, good = one_that_hangs
+    checker = checker_over(tmp_path, database, Signals(), slots=2)
+    work = asyncio.create_task(checker.run())
+    await eventually(lambda: {state(database, one) for one in good} == {State.QUEUED}, 60)
+    assert state(database, hung) == State.CHECKING
+    work.cancel()
+    checker.close()
+
+
+async def test_a_check_that_runs_out_of_time_is_tried_once_more_after_the_others(
+    tmp_path, database, one_that_hangs
+):
+    hung, good = one_that_hangs
+    checker = checker_over(tmp_path, database, Signals())
+    (slot,) = checker._slots
+    # Only the one that hangs is ended by the clock, whatever the machine's pace.
+    checker._check_seconds = 0.2
+    await checker._check_next(slot)
+    checker._check_seconds = 60
+    for one in good:
+        assert state(database, one) == State.CHECKING
+        await checker._check_next(slot)
+        assert state(database, one) == State.QUEUED
+    assert state(database, hung) == State.CHECKING
+    checker._check_seconds = 0.2
+
+    async def tried_again() -> bool:
+        return await checker._check_next(slot)
+
+    await eventually(tried_again, 10)
+    with database.read() as connection:
+        row = submissions.read(connection, hung)
+        assert (row.state, row.failure_reason) == (State.FAILED, "check-timed-out")
+        assert quotas.status(connection, hung) == quotas.REFUND
+    assert not await checker._check_next(slot)
+    checker.close()
+
+
+async def test_two_slots_never_take_the_same_archive(tmp_path, database):
+    with database.write() as connection:
+        create(connection)
+    checker = checker_over(tmp_path, database, Signals(), slots=2)
+    first, second = checker._slots
+    worked = await asyncio.gather(checker._check_next(first), checker._check_next(second))
+    assert sorted(worked) == [False, True]
+    checker.close()
 
 
 def test_a_check_that_asks_for_too_much_memory_fails_and_the_child_lives_on():

@@ -10,6 +10,7 @@ import pytest
 from general_level import errors
 from services.gateway import identity
 from services.gateway.identity import Authenticator, Identity
+from services.kit.clock import ManualClock
 from tests.support.gateway import START, open_database
 
 
@@ -139,7 +140,9 @@ def token(database):
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 async def test_the_token_is_read_from_the_authorization_metadata(database, token, scheme):
     call = Call(("x-other", "1"), ("authorization", f"{scheme} {token}"))
-    assert (await Authenticator(database).require(call, "ranker")).kind == "ranker"
+    assert (
+        await Authenticator(database, ManualClock(START)).require(call, "ranker")
+    ).kind == "ranker"
 
 
 @pytest.mark.parametrize(
@@ -155,11 +158,11 @@ async def test_the_token_is_read_from_the_authorization_metadata(database, token
 )
 async def test_a_call_without_a_usable_token_is_refused(database, metadata):
     with pytest.raises(errors.NotAuthenticated):
-        await Authenticator(database).require(Call(*metadata), "lab")
+        await Authenticator(database, ManualClock(START)).require(Call(*metadata), "lab")
 
 
 async def test_a_token_of_another_kind_is_refused_without_its_id(database, token):
     call = Call(("authorization", f"Bearer {token}"))
     with pytest.raises(errors.NotPermitted) as caught:
-        await Authenticator(database).require(call, "lab")
+        await Authenticator(database, ManualClock(START)).require(call, "lab")
     assert token.split("_")[2] not in f"{caught.value}{caught.value.metadata}"

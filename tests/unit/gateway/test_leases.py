@@ -12,9 +12,17 @@ from sqlalchemy import func, select, update
 from general_level.errors import LeaseLost, ScoreRefused
 from general_level.submission.findings import Code, FindingSink
 from services.gateway import leases, ledger, submissions
-from services.gateway.endings import ATTEMPTS_MAX, BACKOFF_MAX, BACKOFF_STEP
+from services.gateway.endings import (
+    ATTEMPTS_MAX,
+    BACKOFF_MAX,
+    BACKOFF_STEP,
+    LACKING,
+    LACKING_WAIT_MAX,
+    LACKING_WAIT_MIN,
+)
 from services.gateway.states import State
 from services.gateway.storage.tables import score_ledger, task_results
+from services.gateway.telemetry import Telemetry
 from tests.support.queue_world import CATALOGUE, JOB, LEASE, NOON, QueueWorld, ref_of, tasks_of
 
 IMAGE = tasks_of("image")
@@ -273,7 +281,7 @@ class TestExpiryAndRetries:
             waits.append(wait.total_seconds())
         assert waits == [10, 20, 40]
 
-    @pytest.mark.parametrize("fault", list(leases.Fault))
+    @pytest.mark.parametrize("fault", sorted(set(leases.Fault) - LACKING))
     def test_the_last_attempt_buries_the_job_and_gives_the_quota_back(self, world, fault):
         submission = world.add_submission(world.add_lab(), IMAGE[:3])
         done, bad, _running = world.lease(3)
@@ -292,6 +300,66 @@ class TestExpiryAndRetries:
         result = world.result(submission, bad.task_id)
         assert (result.outcome, result.attempt_count) == ("dead-letter", ATTEMPTS_MAX)
         assert "completion" not in ledger_kinds(world)
+
+    @pytest.mark.parametrize("fault", sorted(LACKING))
+    def test_what_a_grader_lacks_uses_no_attempt_and_is_asked_for_ever_less_often(
+        self, world, fault
+    ):
+        submission = world.add_submission(world.add_lab(), IMAGE[:1])
+        waits = []
+        for _ in range(3 * ATTEMPTS_MAX):
+            (leased,) = world.lease()
+            assert leased.attempt == 1
+            world.clock.advance(timedelta(seconds=1))
+            assert world.fail(leased, fault).will_retry
+            failed_at = world.now
+            while not world.lease_ready():
+                world.clock.advance(timedelta(seconds=5))
+            waits.append(world.now - failed_at)
+
+        assert waits[0] == LACKING_WAIT_MIN
+        assert waits == sorted(waits)
+        assert waits[-1] == LACKING_WAIT_MAX
+        assert (
+            timedelta(seconds=10), timedelta(minutes=10)
+        ) == (LACKING_WAIT_MIN, LACKING_WAIT_MAX)  # fmt: skip
+        assert world.submission(submission).state == State.GRADING
+        assert world.result(submission, leased.task_id).attempt_count == 0
+
+        (found,) = world.lease()
+        world.complete(found)
+        assert world.submission(submission).state == State.RANKING
+        assert world.result(submission, found.task_id).attempt_count == 1
+
+    def test_attempts_that_count_still_count_beside_those_that_do_not(self, world):
+        submission = world.add_submission(world.add_lab(), IMAGE[:1])
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            for fault in (leases.Fault.KEY_UNAVAILABLE, leases.Fault.INTERNAL):
+                (leased,) = world.lease()
+                assert leased.attempt == attempt
+                world.fail(leased, fault)
+                world.clock.advance(LACKING_WAIT_MAX)
+        assert world.submission(submission).failure_reason == "dead-letter:internal"
+
+    def test_jobs_that_wait_for_a_key_are_counted(self, world):
+        telemetry = Telemetry()
+
+        def waiting(fault):
+            with world.database.read() as connection:
+                telemetry.refresh(connection, world.now)
+            labels = {"modality": "image", "fault": fault}
+            return telemetry.registry.get_sample_value("gateway_queue_lacking_jobs", labels)
+
+        world.add_submission(world.add_lab(), IMAGE[:3])
+        one, two, three = world.lease(3)
+        assert waiting("key-unavailable") == 0
+        world.fail(one, leases.Fault.KEY_UNAVAILABLE)
+        world.fail(two, leases.Fault.KEY_UNAVAILABLE)
+        world.fail(three, leases.Fault.WEIGHTS_UNAVAILABLE)
+        assert (waiting("key-unavailable"), waiting("weights-unavailable")) == (2, 1)
+        world.clock.advance(LACKING_WAIT_MAX)
+        world.lease(3)
+        assert (waiting("key-unavailable"), waiting("weights-unavailable")) == (0, 0)
 
     def test_a_job_that_beats_until_its_deadline_fails_by_deadline(self, world):
         submission = world.add_submission(world.add_lab(), IMAGE[:1])

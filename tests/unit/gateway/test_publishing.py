@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 from general_level.errors import DigestMismatch, IllegalTransition, InvalidRequest, UnknownBoard
 from general_level.v1 import ranking_pb2
 from general_level.wire import to_timestamp
 from services.gateway import publishing
 from services.gateway.states import State
-from services.gateway.storage.tables import standings
+from services.gateway.storage.tables import publications, standings
+from tests.support.gateway import START, running
 from tests.support.queue_world import CATALOGUE, QueueWorld, tasks_of
 from tests.support.snapshots import ROW, snapshot
 
@@ -147,3 +148,76 @@ class TestCurrent:
         publish(world, 1, snapshot(rows=[{**ROW, "intervals": {}}]))
         (row,) = publishing.to_standings(current(world)).standings
         assert not row.HasField("interval")
+
+
+class TestPrune:
+    def stored(self, world):
+        with world.database.read() as connection:
+            rows = connection.execute(
+                select(standings.c.board_id, standings.c.publication_id).order_by(
+                    standings.c.board_id, standings.c.publication_id
+                )
+            )
+            return [tuple(row) for row in rows]
+
+    def publications(self, world):
+        with world.database.read() as connection:
+            return list(connection.scalars(select(publications.c.publication_id)))
+
+    def prune(self, world, kept, limit=100):
+        with world.database.write() as connection:
+            return publishing.prune(connection, kept, limit)
+
+    def publish_six(self, world):
+        """A-full in the publications 1 to 5, B-image in the first, nothing in the sixth."""
+        for _ in range(3):
+            graded(world)
+        publish(world, 1, snapshot(position=1), snapshot("B-image", position=1))
+        for position in range(2, 6):
+            publish(world, position, snapshot(position=position))
+        publish(world, 6)
+
+    def test_the_newest_of_each_board_stay_and_what_they_refer_to(self, world):
+        self.publish_six(world)
+        newest = current(world), current(world, "B-image")
+
+        assert self.prune(world, 2) == 3
+
+        assert self.stored(world) == [("A-full", 4), ("A-full", 5), ("B-image", 1)]
+        assert self.publications(world) == [1, 4, 5, 6]
+        assert (current(world), current(world, "B-image")) == newest
+        assert self.prune(world, 2) == 0
+
+    def test_the_position_that_is_published_is_never_forgotten(self, world):
+        self.publish_six(world)
+        self.prune(world, 1)
+        with pytest.raises(IllegalTransition) as refused:
+            publish(world, 5)
+        assert refused.value.metadata["published_position"] == "6"
+
+    def test_a_round_removes_at_most_so_many_the_oldest_first(self, world):
+        self.publish_six(world)
+        assert [self.prune(world, 1, limit=3) for _ in range(3)] == [3, 1, 0]
+        assert self.stored(world) == [("A-full", 5), ("B-image", 1)]
+
+    def test_nothing_published_is_nothing_to_remove(self, world):
+        assert self.prune(world, 1) == 0
+
+    async def test_the_platform_does_it_by_itself_with_the_setting(self, tmp_path):
+        async with running(tmp_path, snapshots_kept=1) as gateway:
+            with gateway.gateway.database.write() as connection:
+                for number in (1, 2):
+                    connection.execute(
+                        insert(publications).values(
+                            publication_id=number, ledger_position=0,
+                            compute_time=START, publish_time=START,
+                        )
+                    )  # fmt: skip
+                    connection.execute(
+                        insert(standings).values(
+                            board_id="A-full", publication_id=number, snapshot=b"{}", sha256="a"
+                        )
+                    )
+            await gateway.gateway.maintenance.clear()
+            with gateway.gateway.database.read() as connection:
+                assert list(connection.scalars(select(standings.c.publication_id))) == [2]

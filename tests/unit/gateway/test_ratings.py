@@ -9,10 +9,13 @@ from sqlalchemy import insert, select, update
 
 from general_level import errors
 from general_level.catalogue import load
-from services.gateway import agreement, identity, ratings, submissions
+from services.gateway import agreement, identity, leases, ratings, submissions
+from services.gateway.endings import BACKOFF_MAX
 from services.gateway.states import Outcome, State
 from services.gateway.storage.tables import jobs, task_results
+from services.kit.ratings import RatingsInvalid
 from tests.support.gateway import START, archive, create_request, open_database
+from tests.support.queue_world import CATALOGUE, LEASE, QueueWorld, tasks_of
 
 BOARD, RATED, AUTOMATIC = "D-A-C-7", "audio-c-018", "audio-c-019"
 GOOD = json.dumps({"ratings": [{"id": "1", "ratings": [4, 5]}]}).encode()
@@ -44,8 +47,8 @@ def submission_id(connection):
     return made
 
 
-def take(connection, submission_id, task_id=RATED, data=GOOD):
-    return ratings.import_ratings(connection, START, load(), submission_id, task_id, data)
+def take(connection, submission_id, task_id=RATED, data=GOOD, item_ids=None):
+    return ratings.import_ratings(connection, START, load(), submission_id, task_id, data, item_ids)
 
 
 def outcome(connection, submission_id):
@@ -118,6 +121,112 @@ def test_an_ended_one_takes_none(connection, submission_id, ended):
         take(connection, submission_id)
 
 
-def test_a_file_of_ratings_has_a_size_limit(connection, submission_id):
-    with pytest.raises(errors.InvalidRequest, match="at most"):
-        take(connection, submission_id, data=b" " * (ratings.RATINGS_BYTES_MAX + 1))
+def test_a_verdict_beyond_the_metrics_range_makes_no_job(connection, submission_id):
+    metric = load().metric_of(RATED)
+    for verdict in (metric.minimum - 1, metric.maximum + 1):
+        data = json.dumps({"ratings": [{"id": "1", "ratings": [verdict]}]}).encode()
+        with pytest.raises(RatingsInvalid) as caught:
+            take(connection, submission_id, data=data)
+        assert caught.value.metadata["problem"] == "range"
+    assert connection.execute(select(jobs)).all() == []
+
+
+def test_a_verdict_on_no_item_of_the_task_makes_no_job(connection, submission_id):
+    with pytest.raises(RatingsInvalid) as caught:
+        take(connection, submission_id, item_ids={"2"})
+    assert caught.value.metadata["problem"] == "unknown-item"
+    assert connection.execute(select(jobs)).all() == []
+    take(connection, submission_id, item_ids={"1", "2"})
+
+
+class TestUnusableAtGrading:
+    """The gateway cannot know whether every answered item has a verdict: a grader finds that."""
+
+    AUDIO = next(
+        task for task in CATALOGUE.tasks.values() if CATALOGUE.metric_of(task.id).id == "mos"
+    )
+    FILE = json.dumps({"ratings": [{"id": "1", "ratings": [4, 5]}]}).encode()
+
+    @pytest.fixture
+    def world(self, tmp_path):
+        world = QueueWorld(tmp_path)
+        yield world
+        world.close()
+
+    def import_into(self, world, submission_id):
+        with world.database.write() as connection:
+            ratings.import_ratings(
+                connection, world.now, CATALOGUE, submission_id, self.AUDIO.id, self.FILE
+            )
+
+    def submit(self, world):
+        """A submission with an automatic task that waits and a rated one whose ratings came."""
+        submission_id = world.add_submission(world.add_lab(), tasks_of("image")[:1])
+        with world.database.write() as connection:
+            connection.execute(
+                insert(task_results).values(
+                    submission_id=submission_id, task_id=self.AUDIO.id, metric_id="mos",
+                    outcome=Outcome.AWAITING_RATINGS, prediction_bytes=1, item_count=0,
+                    missing_count=0, attempt_count=0,
+                )
+            )  # fmt: skip
+        self.import_into(world, submission_id)
+        return submission_id
+
+    def bury(self, world, fault):
+        for _ in range(leases.ATTEMPTS_MAX):
+            world.clock.advance(BACKOFF_MAX)
+            (leased,) = world.lease(modality="audio")
+            ended = world.fail(leased, fault)
+        assert not ended.will_retry
+        return ended
+
+    @pytest.mark.parametrize("fault", [leases.Fault.ILLEGAL_SCORE, leases.Fault.SCORER_CRASHED])
+    def test_the_submission_goes_on_and_the_task_waits_again(self, world, fault):
+        submission_id = self.submit(world)
+        self.bury(world, fault)
+        assert world.submission(submission_id).state == State.GRADING
+        assert world.result(submission_id, self.AUDIO.id).outcome == Outcome.AWAITING_RATINGS
+        assert world.quota(submission_id) == "reserve"
+
+        (automatic,) = world.lease()
+        world.complete(automatic)
+        assert world.submission(submission_id).state == State.RANKING
+
+    def test_the_last_job_to_end_completes_the_submission(self, world):
+        submission_id = self.submit(world)
+        (automatic,) = world.lease()
+        world.complete(automatic)
+        assert world.submission(submission_id).state == State.GRADING
+        assert self.bury(world, leases.Fault.ILLEGAL_SCORE).ledger_changed
+        assert world.submission(submission_id).state == State.RANKING
+
+    def test_other_ratings_are_taken_and_scored(self, world):
+        submission_id = self.submit(world)
+        self.bury(world, leases.Fault.ILLEGAL_SCORE)
+        self.import_into(world, submission_id)
+        (again,) = world.lease(modality="audio")
+        assert (again.attempt, again.ratings) == (1, self.FILE)
+        world.complete(again, 4.5)
+        assert world.result(submission_id, self.AUDIO.id).value == 4.5
+
+    def test_an_earlier_imports_score_stays(self, world):
+        submission_id = self.submit(world)
+        (first,) = world.lease(modality="audio")
+        world.complete(first, 4.5)
+        world.clock.advance(BACKOFF_MAX)
+        self.import_into(world, submission_id)
+        self.bury(world, leases.Fault.ILLEGAL_SCORE)
+        result = world.result(submission_id, self.AUDIO.id)
+        assert (result.outcome, result.value) == (Outcome.SCORED, 4.5)
+
+    def test_a_grader_that_is_gone_at_the_last_attempt_completes_it_too(self, world):
+        submission_id = self.submit(world)
+        (automatic,) = world.lease()
+        world.complete(automatic)
+        for _ in range(leases.ATTEMPTS_MAX):
+            assert len(world.lease(modality="audio")) == 1
+            world.clock.advance(LEASE)
+            expired = world.expire()
+        assert expired.ledger_changed
+        assert world.submission(submission_id).state == State.RANKING

@@ -88,3 +88,8 @@ def test_a_value_outside_its_range_stops_the_gateway_by_name(name, value):
     with pytest.raises(SettingInvalid) as caught:
         read(**{name: value})
     assert caught.value.metadata["variable"] == f"GATEWAY_{name}"
+
+
+def test_metrics_that_no_grader_serves_are_named():
+    assert read().ungraded_metrics == ()
+    assert read(UNGRADED_METRICS=" fid, clip-score,").ungraded_metrics == ("fid", "clip-score")

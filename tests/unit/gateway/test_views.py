@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import insert
 
+from general_level.catalogue.limits import MAX_FINDINGS_REPORTED
+from general_level.submission.findings import Finding
 from general_level.v1 import submission_pb2 as pb
 from general_level.wire import from_timestamp
-from services.gateway import agreement, identity, submissions, views
+from services.gateway import agreement, findings, identity, submissions, views
+from services.gateway.findings import FINDINGS_MAX, PATH_CHARS_MAX
+from services.gateway.rpc.submission import PAGE_SIZE_MAX
 from services.gateway.states import STATE_AGE_MAX, Outcome, State
 from services.gateway.storage.tables import task_results
+from services.kit.server import MESSAGE_BYTES_MAX
 from tests.support.gateway import START, archive, create_request, open_database
 
 
@@ -125,3 +131,54 @@ def test_an_error_of_zero_is_shown_and_none_is_absent(connection, submission_id)
     assert zero.HasField("value")
     assert zero.HasField("standard_error")
     assert not none.HasField("standard_error")
+
+
+def finding(number: int) -> Finding:
+    return Finding("GL177", f"task/{number}.png", None, "It cannot be read.", "Look.", False, {})
+
+
+def test_a_largest_page_of_submissions_with_most_findings_stays_small(connection, submission_id):
+    """100 submissions with 1,000 findings each, of which each alone would be some 100 kB."""
+    row = submissions.read(connection, submission_id)._mapping
+    most = findings.dump(finding(number) for number in range(MAX_FINDINGS_REPORTED))
+    row = SimpleNamespace(**dict(row) | {"findings": most, "finding_count": MAX_FINDINGS_REPORTED})
+    whole = views.submission_view(connection, START, row)
+    listed = views.submission_view(connection, START, row, in_list=True)
+    assert len(whole.findings) == listed.finding_count == MAX_FINDINGS_REPORTED
+    assert len(listed.findings) == 0
+    assert listed.ByteSize() * PAGE_SIZE_MAX < 200_000 < whole.ByteSize() * PAGE_SIZE_MAX
+
+
+def test_the_findings_of_all_tasks_fit_into_one_answer(connection, submission_id):
+    each = findings.dump(finding(number) for number in range(FINDINGS_MAX))
+    tasks = [f"task-{number:03d}" for number in range(699)]
+    connection.execute(
+        insert(task_results),
+        [
+            {
+                "submission_id": submission_id, "task_id": task, "metric_id": "m",
+                "outcome": Outcome.REFUSED, "prediction_bytes": 0, "item_count": 0,
+                "missing_count": 0, "attempt_count": 1, "findings": each,
+            }
+            for task in tasks
+        ],
+    )  # fmt: skip
+    results = views.task_results_view(connection, submissions.read(connection, submission_id))
+    assert [result.task_id for result in results] == tasks
+    counts = {len(result.findings) for result in results}
+    assert counts == {views.RESULT_FINDINGS_MAX // 699}
+    assert [one.path for one in results[0].findings][:2] == ["task/0.png", "task/1.png"]
+    # A path has at most 300 characters of at most 4 bytes.
+    assert views.RESULT_FINDINGS_MAX * (PATH_CHARS_MAX * 4 + 200) < MESSAGE_BYTES_MAX
+
+
+def test_few_findings_are_all_shown(connection, submission_id):
+    connection.execute(
+        insert(task_results).values(
+            submission_id=submission_id, task_id="t", metric_id="m", outcome=Outcome.REFUSED,
+            prediction_bytes=0, item_count=0, missing_count=0, attempt_count=1,
+            findings=findings.dump(finding(number) for number in range(FINDINGS_MAX)),
+        )
+    )  # fmt: skip
+    (result,) = views.task_results_view(connection, submissions.read(connection, submission_id))
+    assert len(result.findings) == FINDINGS_MAX

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,27 @@ def test_a_file_is_only_read_where_it_is_asked(tmp_path):
     file.seek(0)
     with pytest.raises(ObjectMissing):
         file.read(1)
+
+
+def test_each_new_object_is_synced_before_the_put_returns(tmp_path, monkeypatch):
+    """The file under its final name, then every folder above it: each of them may be new."""
+    asked = []
+
+    def fsync(descriptor):
+        asked.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", fsync)
+    Objects(f"file://{tmp_path}/s").put("a/b/part", b"12345")
+    assert asked == [f"{tmp_path}/s{rest}" for rest in ("/a/b/part", "/a/b", "/a", "")]
+
+
+def test_an_object_that_cannot_be_synced_was_not_put(tmp_path, monkeypatch):
+    def fsync(descriptor):
+        raise OSError(5, "Input/output error")
+
+    objects = Objects(f"file://{tmp_path}/s")
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(ObjectStoreFailed):
+        objects.put("a", b"1")
