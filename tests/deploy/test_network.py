@@ -1,0 +1,80 @@
+"""The flows that the policies let through are exactly those that the services need."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.deploy.network import flows
+from tests.deploy.rendering import K8S, SETS, objects_of, render
+from tests.deploy.workloads import Workload, workloads
+
+GRADERS = {f"grader-{modality}" for modality in ("image", "video", "audio", "3d", "language")}
+CLIENTS = {"ranker", *GRADERS}
+ANYONE = {"lab", "stranger", "prometheus", "grafana", "dns", "database", "objects", "internet"}
+METRICS = {"gateway": "TCP/9464", "ranker": "TCP/9465"} | dict.fromkeys(GRADERS, "TCP/9466")
+
+PUBLIC = {(one, "gateway", "TCP/50051") for one in ANYONE}
+GRADING = {(one, "gateway", "TCP/50052") for one in CLIENTS}
+SCRAPING = {("prometheus", one, port) for one, port in METRICS.items()}
+MIGRATION = {("gateway-migration", "database", "TCP/5432")}
+STORES = {("gateway", "database", "TCP/5432"), ("gateway", "objects", "TCP/443"), *MIGRATION}
+#: Until an installation says where its object store is, any server on its port is reached.
+ANYWHERE = {("gateway", "internet", "TCP/443")}
+
+
+def names(*clients: str) -> set[tuple[str, str, str]]:
+    """Looking up names at the cluster's DNS."""
+    return {(one, "dns", port) for one in clients for port in ("UDP/53", "TCP/53")}
+
+
+BEFORE_SITE = PUBLIC | GRADING | SCRAPING | STORES | names("gateway", "gateway-migration", *CLIENTS)
+NEEDED = {
+    "dev": PUBLIC | GRADING,
+    "single-node": PUBLIC | GRADING,
+    "autoscaled": PUBLIC | GRADING | SCRAPING,
+    "production": BEFORE_SITE | ANYWHERE,
+    "site": BEFORE_SITE,
+}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_what_is_needed_flows_and_nothing_else(name: str) -> None:
+    assert flows(objects_of(name)) == NEEDED[name]
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_without_its_policies_everything_would_flow(name: str) -> None:
+    # The evaluation itself can tell the difference.
+    unguarded = [found for found in objects_of(name) if found["kind"] != "NetworkPolicy"]
+    assert ("grader-image", "internet", "TCP/80") in flows(unguarded)
+    assert ("stranger", "gateway", "TCP/50052") in flows(unguarded)
+
+
+def test_a_pod_that_nobody_thought_of_reaches_nothing() -> None:
+    (loader,) = workloads(render(K8S / "samples" / "loader"))
+    objects = [*objects_of("production"), loader.object]
+    assert not [flow for flow in flows(objects) if loader.name in flow[:2]]
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_client_without_dns_has_an_address(name: str) -> None:
+    """Who may not look up names is told the gateway by its address, others by its name."""
+    objects = objects_of(name)
+    may_ask = {source for source, target, _ in flows(objects) if target == "dns"}
+    for workload in workloads(objects):
+        if workload.name in CLIENTS:
+            assert target_of(workload) == (
+                "gateway-internal:50052"
+                if workload.name in may_ask
+                else "$(GATEWAY_INTERNAL_SERVICE_HOST):50052"
+            )
+
+
+def target_of(workload: Workload) -> str:
+    """The gateway's address as the manifest writes it."""
+    (found,) = [
+        entry["value"]
+        for entry in workload.container["env"]
+        if entry["name"] in {"GRADER_GATEWAY", "RANKER_GATEWAY"}
+    ]
+    return str(found)

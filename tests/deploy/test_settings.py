@@ -1,0 +1,305 @@
+"""The environment of every container is what the services' settings read, and fits its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import pytest
+from obstore.store import S3Store
+
+from services.gateway.app import INTERNAL, PUBLIC
+from services.gateway.checking import CHILD_MEMORY_BYTES
+from services.gateway.settings import Settings as GatewaySettings
+from services.grader.decode.box import Isolation
+from services.grader.gateway import CALL_SECONDS
+from services.grader.networks import CPU
+from services.grader.settings import GraderSettings
+from services.kit.settings import SettingInvalid
+from services.ranker.settings import Settings as RankerSettings
+from tests.deploy.operators import sample_secrets
+from tests.deploy.rendering import SETS, named, objects_of
+from tests.deploy.workloads import (
+    Workload,
+    environment,
+    quantity,
+    service_variables,
+    workloads,
+)
+
+#: Settings that manifests give and no service reads yet. A name that is read must go from here.
+PENDING: Final = {
+    "GATEWAY_HEALTH_ADDRESS",
+    "GATEWAY_INTERNAL_TLS_CERTIFICATE",
+    "GATEWAY_INTERNAL_TLS_CLIENT_CA",
+    "GATEWAY_INTERNAL_TLS_PRIVATE_KEY",
+    "RANKER_TLS_CERTIFICATE",
+    "RANKER_TLS_PRIVATE_KEY",
+}
+#: What a worker, a gateway or a ranker takes besides the processes that it limits.
+OWN_BYTES: Final = 512 * 2**20
+LOG_BYTES: Final = 256 * 2**20
+SPARE_SECONDS: Final = 10
+
+READERS: Final[Mapping[str, Callable[[Mapping[str, str]], object]]] = {
+    "gateway": GatewaySettings.from_env,
+    "ranker": RankerSettings.from_env,
+    "grader": GraderSettings.from_env,
+}
+
+
+class Recorded(Mapping[str, str]):
+    """An environment that knows which of its names were asked for."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values_by_name = dict(values)
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.asked.add(name)
+        return self.values_by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_by_name)
+
+    def __len__(self) -> int:
+        return len(self.values_by_name)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    """Files that settings read at once, in place of those of a pod."""
+    token = tmp_path / "token"
+    token.write_text("a token")
+    keys = tmp_path / "trusted-keys.txt"
+    trusted = named(sample_secrets(), "ConfigMap", "trusted-keys")
+    keys.write_text(trusted["data"]["trusted-keys.txt"])
+    return {
+        "GRADER_TOKEN_FILE": str(token),
+        "RANKER_TOKEN_FILE": str(token),
+        "RANKER_TRUSTED_KEYS": str(keys),
+    }
+
+
+def variables(workload: Workload, name: str, files: Mapping[str, str]) -> Recorded:
+    found = environment(workload, objects_of(name))
+    return Recorded({key: files.get(key, value) for key, value in found.items()})
+
+
+def serving(name: str, service: str) -> list[Workload]:
+    found = [one for one in workloads(objects_of(name)) if one.service == service]
+    assert found
+    return found
+
+
+def read(workload: Workload, name: str, files: Mapping[str, str]) -> object:
+    return READERS[workload.service](variables(workload, name, files))
+
+
+def gateway_settings(name: str, files: Mapping[str, str]) -> tuple[Workload, GatewaySettings]:
+    (workload,) = serving(name, "gateway")
+    settings = read(workload, name, files)
+    assert isinstance(settings, GatewaySettings)
+    return workload, settings
+
+
+def grader_settings(
+    name: str, files: Mapping[str, str]
+) -> Iterator[tuple[Workload, GraderSettings]]:
+    for workload in serving(name, "grader"):
+        settings = read(workload, name, files)
+        assert isinstance(settings, GraderSettings)
+        yield workload, settings
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_services_read_all_that_they_are_given(name: str, files: dict[str, str]) -> None:
+    for service, reader in READERS.items():
+        for workload in serving(name, service):
+            given = variables(workload, name, files)
+            reader(given)
+            prefix = f"{service.upper()}_"
+            named_so = {key for key in given if key.startswith(prefix)}
+            assert named_so - given.asked <= PENDING, workload.name
+            assert not named_so & given.asked & PENDING, "take it from PENDING"
+            # A misspelled prefix would go unnoticed.
+            others = {
+                entry["name"]
+                for entry in workload.container["env"]
+                if not entry["name"].startswith((prefix, "AWS_"))
+            }
+            assert not others, workload.name
+
+
+def test_pending_settings_are_given_somewhere(files: dict[str, str]) -> None:
+    given: set[str] = set()
+    for workload in workloads(objects_of("production")):
+        given |= set(variables(workload, "production", files))
+    assert given >= PENDING
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_without_a_setting_a_service_says_so(name: str, files: dict[str, str]) -> None:
+    for service in READERS:
+        for workload in serving(name, service):
+            given = dict(variables(workload, name, files))
+            given["GATEWAY_LEASE_SECONDS"] = given["GRADER_JOBS"] = "many"
+            given["RANKER_METRICS_PORT"] = "tcp://192.0.2.1:9465"
+            with pytest.raises(SettingInvalid):
+                READERS[service](given)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_object_store_knows_its_settings(name: str) -> None:
+    (workload,) = serving(name, "gateway")
+    given = environment(workload, objects_of(name))
+    config = {key.lower(): value for key, value in given.items() if key.startswith("AWS_")}
+    S3Store("bucket", config=config)  # type: ignore[arg-type]  # the names are what is tested
+    assert bool(config) == given["GATEWAY_OBJECTS_URL"].startswith("s3://")
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_ports_are_those_that_services_listen_on(name: str, files: dict[str, str]) -> None:
+    workload, gateway = gateway_settings(name, files)
+    assert gateway.public_address == f"0.0.0.0:{workload.ports['public']}"
+    assert gateway.internal_address == f"0.0.0.0:{workload.ports['internal']}"
+    for service in READERS:
+        for one in serving(name, service):
+            given = environment(one, objects_of(name))
+            prefix = service.upper()
+            assert int(given[f"{prefix}_METRICS_PORT"]) == one.ports["metrics"]
+            assert given[f"{prefix}_METRICS_HOST"] == "0.0.0.0"
+            if service != "gateway":
+                assert given[f"{prefix}_GATEWAY"].endswith(f":{workload.ports['internal']}")
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_gateways_probes_ask_for_services_that_it_has(name: str, files: dict[str, str]) -> None:
+    workload, gateway = gateway_settings(name, files)
+    served = {workload.ports["internal"]: INTERNAL, workload.ports["public"]: PUBLIC}
+    given = environment(workload, objects_of(name))
+    health = given.get("GATEWAY_HEALTH_ADDRESS", "").rpartition(":")[2]
+    if health:
+        served[int(health)] = (*INTERNAL, *PUBLIC)
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        action = workload.container[probe]["grpc"]
+        assert action.get("service", "") in ("", *served[action["port"]])
+        # Kubelet cannot ask through TLS.
+        assert not (gateway.tls and action["port"] == workload.ports["public"])
+        if "GATEWAY_INTERNAL_TLS_CERTIFICATE" in given:
+            assert action["port"] == int(health)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_pods_get_the_time_that_their_drain_takes(name: str, files: dict[str, str]) -> None:
+    workload, gateway = gateway_settings(name, files)
+    needed = gateway.drain.total_seconds()
+    needed += workload.container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert workload.spec["terminationGracePeriodSeconds"] >= needed + SPARE_SECONDS
+    for one, grader in grader_settings(name, files):
+        needed = grader.drain_seconds + CALL_SECONDS
+        assert one.spec["terminationGracePeriodSeconds"] >= needed + SPARE_SECONDS
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_memory_is_enough_for_what_the_settings_allow(name: str, files: dict[str, str]) -> None:
+    workload, gateway = gateway_settings(name, files)
+    needed = gateway.checkers * CHILD_MEMORY_BYTES + OWN_BYTES
+    assert quantity(workload.container["resources"]["limits"]["memory"]) >= needed
+    for one, grader in grader_settings(name, files):
+        needed = grader.boxes * grader.box_limits.memory_bytes
+        needed += grader.scorer_memory_bytes + OWN_BYTES
+        assert quantity(one.container["resources"]["limits"]["memory"]) >= needed, one.name
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_disk_is_enough_for_what_the_settings_allow(name: str, files: dict[str, str]) -> None:
+    for one, grader in grader_settings(name, files):
+        # A pod over its limit is thrown out; a job over its own is a fault of one attempt.
+        spool = quantity(one.volumes["tmp"]["emptyDir"]["sizeLimit"])
+        assert spool > grader.pipeline_depth * grader.box_limits.parts_bytes
+        limit = quantity(one.container["resources"]["limits"]["ephemeral-storage"])
+        assert limit >= spool + LOG_BYTES
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_graders_grade_their_own_modality_with_their_own_keys(
+    name: str, files: dict[str, str]
+) -> None:
+    for workload, grader in grader_settings(name, files):
+        modality = grader.modality.value
+        assert workload.name == f"grader-{modality}"
+        assert workload.labels["modality"] == modality
+        # As sealing names it.
+        stem = {"3d": "three_d"}.get(modality, modality)
+        assert grader.bundle.name == f"{stem}.keys"
+        assert workload.mount_of(str(grader.bundle))["subPath"] == f"keys/{stem}"
+        for volume, secret in (
+            ("identity", "identity"),
+            ("signing-key", "signing-key"),
+            ("token", "token"),
+        ):
+            held = workload.volumes[volume]["secret"]["secretName"]
+            assert held == f"grader-{modality}-{secret}"
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_scores_name_the_image_that_made_them(name: str, files: dict[str, str]) -> None:
+    for workload, grader in grader_settings(name, files):
+        assert grader.image_digest == workload.container["image"]
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_card_is_asked_for_exactly_where_networks_run_on_it(
+    name: str, files: dict[str, str]
+) -> None:
+    for workload, grader in grader_settings(name, files):
+        cards = workload.container["resources"]["limits"].get("nvidia.com/gpu")
+        assert (grader.networks.device != CPU) == (cards == "1")
+        assert bool(cards) == workload.container["image"].partition(":")[0].endswith("-cuda")
+        assert bool(cards) == bool(workload.spec.get("tolerations"))
+        assert bool(cards) == ("nodeAffinity" in workload.spec["affinity"])
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_all_walls_are_required_where_they_can_stand(name: str, files: dict[str, str]) -> None:
+    """Namespaces need a profile of the nodes; gVisor has no Landlock, but is a wall itself."""
+    for workload, grader in grader_settings(name, files):
+        profile = workload.spec["securityContext"]["seccompProfile"]["type"]
+        required = grader.isolation is Isolation.REQUIRED
+        assert required == (profile == "Localhost")
+        if name in {"production", "site"}:
+            assert required or workload.spec["runtimeClassName"] == "gvisor"
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_all_services_have_one_catalogue(name: str, files: dict[str, str]) -> None:
+    given = [
+        environment(one, objects_of(name))[f"{service.upper()}_CATALOGUE"]
+        for service in READERS
+        for one in serving(name, service)
+    ]
+    assert set(given) == {"sample" if name == "dev" else "general-bench"}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_rows_in_a_file_mean_one_gateway_at_a_time(name: str, files: dict[str, str]) -> None:
+    workload, gateway = gateway_settings(name, files)
+    spec = workload.object["spec"]
+    if gateway.database_url.startswith("sqlite"):
+        assert spec["replicas"] == 1
+        assert spec["strategy"] == {"type": "Recreate"}
+    else:
+        assert spec["replicas"] > 1
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_variables_of_services_are_not_taken_for_settings(name: str) -> None:
+    objects = objects_of(name)
+    added = service_variables(objects)
+    assert added["GATEWAY_PORT"].startswith("tcp://")  # which no setting of a gateway could read
+    for workload in workloads(objects):
+        prefix = f"{workload.service.partition('-')[0].upper()}_"
+        clashes = {key for key in added if key.startswith(prefix)}
+        assert not (workload.spec["enableServiceLinks"] and clashes), workload.name
