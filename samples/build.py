@@ -10,12 +10,11 @@ from typing import Any, Final
 
 from general_level.catalogue import Catalogue, Modality, Task, load
 from general_level.errors import InvalidRequest
-from samples.example import Example, Split
+from samples.example import Example, Split, placed
 from samples.registry import TASKS
 
 CATALOGUE_NAME: Final = "sample"
 ANNOTATION_NAME: Final = "annotation.json"
-ANSWERS_FOLDER: Final = "answers"
 
 
 class FolderInUse(InvalidRequest):
@@ -42,9 +41,7 @@ def annotation(task: Task, kind: str, examples: list[Example]) -> dict[str, Any]
     data = []
     for number, example in enumerate(examples, start=1):
         fields = {**example.question.fields, **media_paths(example, number)}
-        answer = example.answer
-        if isinstance(answer, bytes):
-            answer = f"{ANSWERS_FOLDER}/{number:03d}.png"
+        answer, _ = placed(example.answer, number)
         data.append({"id": item_id(task, number), "input": fields, "output": answer})
     return {"task": task.folder, "type": kind, "data": data}
 
@@ -56,8 +53,8 @@ def files_of(task: Task, kind: str, examples: list[Example]) -> Iterator[tuple[s
     for number, example in enumerate(examples, start=1):
         for field, path in media_paths(example, number).items():
             yield f"{task.archive_path}/{path}", example.question.media[field]
-        if isinstance(example.answer, bytes):
-            yield f"{task.archive_path}/{ANSWERS_FOLDER}/{number:03d}.png", example.answer
+        for path, answer in placed(example.answer, number)[1].items():
+            yield f"{task.archive_path}/{path}", answer
 
 
 def all_files(catalogue: Catalogue | None = None) -> Iterator[tuple[str, bytes]]:

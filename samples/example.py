@@ -6,16 +6,27 @@ import enum
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+#: Where answers lie in a task's folder, in the benchmark and in an archive.
+ANSWERS_FOLDER: Final = "answers"
+
 Floats = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
 
-#: One answer as ``json`` writes it (text, number, list), or the bytes of a picture.
+#: One answer as ``json`` writes it (text, number, list, object), a `Media` in place of a path.
 Answer = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A file that an answer names: its content and the ending of its name, as ``.png``."""
+
+    content: bytes
+    ending: str
 
 
 class Split(enum.IntEnum):
@@ -43,7 +54,7 @@ class Example:
     """A question with its answer.
 
     ``endings`` are the file name endings of the question's media by field, ``answer`` is the
-    output, and where it is a picture's bytes the builder writes the file.
+    output; the builder writes its files.
     """
 
     question: Question
@@ -58,6 +69,27 @@ Features = Callable[[Question], Floats]
 def generator(task_id: str, split: Split) -> np.random.Generator:
     """The random numbers of one task and split: the same on every machine."""
     return np.random.Generator(np.random.PCG64([zlib.crc32(task_id.encode()), int(split)]))
+
+
+def placed(answer: Answer, number: int) -> tuple[Answer, dict[str, bytes]]:
+    """The answer of item ``number`` with paths for its files, and the files by path.
+
+    An answer has one file at most.
+    """
+    files: dict[str, bytes] = {}
+
+    def with_paths(value: Answer) -> Answer:
+        if isinstance(value, Media):
+            path = f"{ANSWERS_FOLDER}/{number:03d}{value.ending}"
+            if path in files:
+                raise ValueError(f"item {number} has a second file")
+            files[path] = value.content
+            return path
+        if isinstance(value, Mapping):
+            return {name: with_paths(part) for name, part in value.items()}
+        return [with_paths(part) for part in value] if isinstance(value, list) else value
+
+    return with_paths(answer), files
 
 
 def rounded(values: Floats | Sequence[float], digits: int) -> list[float]:

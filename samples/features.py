@@ -62,6 +62,12 @@ def distances(question: Question) -> Floats:
     return np.concatenate([counts / len(upper), extents / np.sqrt(len(points))])
 
 
+def spans(question: Question) -> Floats:
+    """Along each axis how low the tenths of the points lie: nine heights and both ends."""
+    points = read_xyz(question.media["points"])
+    return np.quantile(points, np.linspace(0, 1, 11), axis=0).ravel()
+
+
 def letters(question: Question) -> Floats:
     """The letter groups of the text, hashed."""
     return np.asarray(_LETTERS.transform([question.text]).toarray()[0], dtype=np.float64)

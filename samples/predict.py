@@ -6,21 +6,23 @@ import functools
 import json
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from general_level.catalogue import AnswerKind, Task, load
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from general_level.catalogue import Task, load
 from general_level.errors import InvalidRequest
 from samples.baselines import Baseline
 from samples.build import CATALOGUE_NAME
-from samples.example import Answer, Example, Question, Split
+from samples.example import Answer, Example, Question, Split, placed
 from samples.registry import TASKS
 
 INPUTS_NAME: Final = "inputs.json"
 PREDICTION_NAME: Final = "prediction.json"
 BOARD_NAME: Final = "board.json"
-ANSWERS_FOLDER: Final = "answers"
 #: Members of an archive have this time, so that two archives of one model are equal.
 _ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)
 
@@ -80,11 +82,21 @@ def training(task_id: str) -> tuple[Example, ...]:
     return tuple(TASKS[task_id].make(Split.TRAIN))
 
 
+def one_thread() -> AbstractContextManager[object]:
+    """Linear algebra on one thread: the same sums on machines of more cores, and quicker.
+
+    Matrices here are small, and threads would mostly wait for each other.
+    """
+    limits: AbstractContextManager[object] = threadpool_limits(1)
+    return limits
+
+
 def predict_task(baseline: Baseline, bundle: BundleTask) -> Sequence[Answer] | None:
     """The baseline's answers to one task, None where it has none."""
     sample = TASKS[bundle.task.id]
     train = training(bundle.task.id)
-    return baseline.predict(bundle.task, sample.features, train, bundle.questions)
+    with one_thread():
+        return baseline.predict(bundle.task, sample.features, train, bundle.questions)
 
 
 def files_of(bundle: BundleTask, answers: Sequence[Answer]) -> Iterator[tuple[str, bytes]]:
@@ -92,12 +104,10 @@ def files_of(bundle: BundleTask, answers: Sequence[Answer]) -> Iterator[tuple[st
     folder = PurePosixPath(bundle.task.archive_path)
     rows: list[dict[str, Any]] = []
     for number, (item_id, answer) in enumerate(zip(bundle.ids, answers, strict=True), start=1):
-        if bundle.task.answer_kind is AnswerKind.IMAGE:
-            name = f"{ANSWERS_FOLDER}/{number:03d}.png"
-            yield str(folder / name), answer
-            rows.append({"id": item_id, "prediction": name})
-        else:
-            rows.append({"id": item_id, "prediction": answer})
+        prediction, files = placed(answer, number)
+        for name, content in files.items():
+            yield str(folder / name), content
+        rows.append({"id": item_id, "prediction": prediction})
     yield str(folder / PREDICTION_NAME), json.dumps(rows, ensure_ascii=False).encode()
 
 

@@ -40,8 +40,19 @@ COIN_CENTRES = (
     (197, 44), (196, 102), (198, 154), (193, 212), (194, 274), (187, 347),
     (260, 46), (266, 114), (261, 172), (263, 244), (263, 301), (268, 358),
 )  # fmt: skip
+#: Radii in pixels of the same coins: circles of these radii were seen to follow their outlines.
+COIN_RADII = (
+    20.8, 18.7, 22.9, 22.7, 19.7, 28.8,
+    20.3, 18.8, 18.5, 19.6, 24.7, 19.3,
+    18.9, 21.6, 19.1, 23.5, 21.8, 31.6,
+    28.0, 21.2, 27.4, 23.7, 25.2, 21.7,
+)  # fmt: skip
 #: The row of coins.png that parts the two upper rows of coins from the two lower ones.
 COINS_MIDDLE_ROW = 158
+
+
+#: The stereo scene's focal length and distance of principal points in pixels, baseline in metres.
+FOCAL_PIXELS, PRINCIPAL_PIXELS, BASELINE_M = 994.978, 31.086, 0.193001
 
 
 class Digits(NamedTuple):
@@ -111,6 +122,36 @@ def coins(split: Split) -> tuple[Bytes, list[tuple[int, int]]]:
     return whole[COINS_MIDDLE_ROW:], centres
 
 
+class HalfCoins(NamedTuple):
+    """A half of the coins at half its size: grey levels [height, width], circles [n, 3].
+
+    A circle is row and column of its centre and its radius, in pixels, a pixel's own centre lying
+    at whole numbers.
+    """
+
+    picture: Bytes
+    circles: Floats
+
+
+@functools.cache
+def half_coins(split: Split) -> HalfCoins:
+    """The coins of `coins`, each pixel the mean of four, and the circles of their outlines."""
+    whole, centres = coins(split)
+    radii = [
+        radius
+        for (y, _), radius in zip(COIN_CENTRES, COIN_RADII, strict=True)
+        if (y < COINS_MIDDLE_ROW) is (split is Split.TRAIN)
+    ]
+    height, width = (size // 2 for size in whole.shape)
+    fours = whole[: 2 * height, : 2 * width].reshape(height, 2, width, 2).astype(np.float64)
+    picture_ = np.round(fours.mean(axis=(1, 3))).astype(np.uint8)
+    # The centre of pixel 0 of the half lies at 0.5 of the whole.
+    circles = [
+        ((y - 0.5) / 2, (x - 0.5) / 2, r / 2) for (y, x), r in zip(centres, radii, strict=True)
+    ]
+    return HalfCoins(picture_, np.array(circles))
+
+
 @functools.cache
 def stereo(split: Split) -> Stereo:
     """The left half (training) or the right half of the motorcycle scene.
@@ -126,6 +167,11 @@ def stereo(split: Split) -> Stereo:
     part = slice(middle) if split is Split.TRAIN else slice(middle, None)
     left, right = (picture(f"motorcycle_{side}.png") for side in ("left", "right"))
     return Stereo(left[:, part], right[:, part], disparity[:, part])
+
+
+def depth_of(disparity: Floats) -> Floats:
+    """Depth in metres of the stereo scene's disparity in pixels; NaN stays NaN."""
+    return np.asarray(FOCAL_PIXELS * BASELINE_M / (disparity + PRINCIPAL_PIXELS))
 
 
 def wine(split: Split) -> TableRows:

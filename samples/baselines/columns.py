@@ -15,9 +15,21 @@ NUMBER_DIGITS = 3
 #: Kinds whose answers are classes as a whole.
 CLASS_KINDS = (AnswerKind.LABEL, AnswerKind.LABELS)
 NUMBER_KINDS = (AnswerKind.NUMBER, AnswerKind.SERIES)
+#: All other kinds but those of words and numbers have a structure, and most have files.
+WORD_KINDS = (AnswerKind.TEXT, AnswerKind.CODE, AnswerKind.RANKING)
+STRUCTURED_KINDS = frozenset(AnswerKind) - {*CLASS_KINDS, *NUMBER_KINDS, *WORD_KINDS}
 
 #: Joins the labels of a set into the name of one class.
 _SET_SIGN = "\n"
+
+#: The field of a question's file of the same kind as the answer.
+_GIVEN = {AnswerKind.IMAGE: "image", AnswerKind.VIDEO: "video", AnswerKind.AUDIO: "audio"}
+
+
+def given_field(kind: AnswerKind, questions: Sequence[Question]) -> str | None:
+    """The field of the picture, clip or sound that questions give where one is asked for."""
+    field = _GIVEN.get(kind)
+    return field if field in questions[0].media else None
 
 
 def matrix(features: Features, questions: Sequence[Question]) -> Floats:

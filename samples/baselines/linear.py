@@ -10,9 +10,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from general_level.catalogue import AnswerKind, Task
+from samples.baselines.codec import Codec
 from samples.baselines.columns import (
-    CLASS_KINDS,
     NUMBER_KINDS,
+    STRUCTURED_KINDS,
+    WORD_KINDS,
     classes,
     from_classes,
     from_slots,
@@ -31,16 +33,19 @@ ALPHAS = (1.0, 10.0, 100.0, 1000.0, 10000.0)
 def linear(
     task: Task, features: Features, train: Sequence[Example], questions: Sequence[Question]
 ) -> list[Answer] | None:
-    """None for pictures, code, rankings and texts without fixed places."""
+    """None for code, rankings and texts without fixed places."""
     kind = task.answer_kind
     answers = [example.answer for example in train]
     places = slots(answers) if kind is AnswerKind.TEXT else None
-    if kind not in (*CLASS_KINDS, *NUMBER_KINDS) and places is None:
+    if kind in WORD_KINDS and places is None:
         return None
     known, asked = matrix(features, questions_of(train)), matrix(features, questions)
+    model = make_pipeline(StandardScaler(), RidgeCV(ALPHAS))
     if kind in NUMBER_KINDS:
-        model = make_pipeline(StandardScaler(), RidgeCV(ALPHAS))
         return from_targets(kind, model.fit(known, targets(answers)).predict(asked))
+    if kind in STRUCTURED_KINDS:
+        codec = Codec(kind, answers)
+        return codec.answers(model.fit(known, codec.rows(answers)).predict(asked))
     if places is not None:
         columns = [_classify(known, list(words), asked) for words in zip(*places, strict=True)]
         return list(from_slots(answers, columns))

@@ -8,16 +8,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from general_level.catalogue import AnswerKind, Paradigm, Task
-from samples.baselines.columns import CLASS_KINDS, classes, from_classes
+from samples.baselines.columns import CLASS_KINDS, STRUCTURED_KINDS, classes, from_classes
 from samples.example import Answer, Example, Features, Question
+
+#: Kinds of which two answers are hardly ever equal.
+_NEVER_EQUAL = STRUCTURED_KINDS | {AnswerKind.CODE}
 
 
 def majority(
     task: Task, _features: Features, train: Sequence[Example], questions: Sequence[Question]
 ) -> list[Answer] | None:
-    """One answer for all; None for generation and for code."""
+    """One answer for all; None for generation, for code and for answers with a structure."""
     answers = [example.answer for example in train]
-    if task.paradigm is Paradigm.GENERATION or task.answer_kind is AnswerKind.CODE:
+    if task.paradigm is Paradigm.GENERATION or task.answer_kind in _NEVER_EQUAL:
         return None
     if task.answer_kind is AnswerKind.NUMBER:
         return [float(np.median(answers))] * len(questions)

@@ -8,9 +8,9 @@ import numpy as np
 from sklearn.metrics import pairwise_distances_argmin
 
 from general_level.catalogue import AnswerKind, Task
-from samples.baselines.columns import matrix, questions_of
+from samples.baselines.columns import given_field, matrix, questions_of
 from samples.baselines.majority import candidates
-from samples.example import Answer, Example, Features, Question
+from samples.example import Answer, Example, Features, Media, Question
 from samples.features import letters
 
 
@@ -19,10 +19,12 @@ def neighbour(
 ) -> list[Answer] | None:
     """The nearest question's answer by Euclidean distance; of equally near ones the first.
 
-    A ranking is by likeness to the question, a picture is returned as it came.
+    A ranking is by likeness to the question; where a picture, a clip or a sound is asked for and
+    given, it is returned as it came.
     """
-    if task.answer_kind is AnswerKind.IMAGE:
-        return [question.media["image"] for question in questions]
+    given = given_field(task.answer_kind, questions)
+    if given:
+        return [Media(question.media[given], train[0].answer.ending) for question in questions]
     if task.answer_kind is AnswerKind.RANKING:
         return [_by_likeness(question) for question in questions]
     nearest = pairwise_distances_argmin(

@@ -6,17 +6,22 @@ Nothing in it knows a task; what it knows of a task is its training examples.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+from sklearn.decomposition import PCA
 
 from general_level.catalogue import AnswerKind, Task
+from samples.baselines.codec import Codec
 from samples.baselines.columns import (
     NUMBER_KINDS,
+    STRUCTURED_KINDS,
     classes,
     from_classes,
     from_slots,
     from_targets,
+    given_field,
     matrix,
     questions_of,
     slots,
@@ -25,8 +30,17 @@ from samples.baselines.columns import (
 from samples.baselines.majority import candidates
 from samples.baselines.selection import FOLDS, best_classes, best_numbers, best_places
 from samples.baselines.strategies import STRATEGIES, likeness
-from samples.example import Answer, Bytes, Example, Features, Question
-from samples.media import png, read_png
+from samples.example import Answer, Example, Features, Floats, Media, Question
+from samples.media import distinct, gif, png, read_gif, read_png, read_wav, wav
+
+#: How what may be given is read and written.
+_FORMATS: dict[str, tuple[Callable[[bytes], Any], Callable[[Floats], bytes]]] = {
+    ".png": (read_png, lambda picture: png(np.round(picture).astype(np.uint8))),
+    ".gif": (read_gif, lambda clip: gif(distinct(np.round(clip).astype(np.uint8)))),
+    ".wav": (read_wav, wav),
+}
+#: Answers with a structure are predicted as so many principal components.
+ANSWER_COMPONENTS = 24
 
 
 def polyglot(
@@ -35,8 +49,6 @@ def polyglot(
     """An answer to everything."""
     kind = task.answer_kind
     answers = [example.answer for example in train]
-    if kind is AnswerKind.IMAGE:
-        return [png(_smoothed(read_png(question.media["image"]))) for question in questions]
     if kind is AnswerKind.RANKING:
         return _ranked(train, questions)
     places = slots(answers) if kind is AnswerKind.TEXT and train[0].question.media else None
@@ -44,22 +56,51 @@ def polyglot(
         return list(_texts(train, questions))
     known, asked = matrix(features, questions_of(train)), matrix(features, questions)
     if kind in NUMBER_KINDS:
-        return from_targets(kind, best_numbers(known, targets(answers), asked))
+        return from_targets(kind, best_numbers(known, targets(answers), asked)[0])
+    if kind in STRUCTURED_KINDS:
+        return _structured(kind, (known, asked), train, questions)
     if places is not None:
         columns = best_places(known, list(zip(*places, strict=True)), asked)
         return list(from_slots(answers, columns))
     return from_classes(kind, best_classes(known, classes(kind, answers), asked))
 
 
-def _smoothed(picture: Bytes) -> Bytes:
-    """The mean of each pixel, counted four times, and its eight neighbours."""
-    padded = np.pad(picture.astype(np.float64), 1, mode="edge")
-    height, width = picture.shape
-    total = 3 * picture.astype(np.float64)
-    for dy in range(3):
-        for dx in range(3):
-            total += padded[dy : dy + height, dx : dx + width]
-    return np.round(total / 12).astype(np.uint8)
+def _structured(
+    kind: AnswerKind,
+    features: tuple[Floats, Floats],
+    train: Sequence[Example],
+    questions: Sequence[Question],
+) -> list[Answer]:
+    """Predicted columns of the answers; or what was given, smoothed, where that is nearer."""
+    known, asked = features
+    answers = [example.answer for example in train]
+    codec = Codec(kind, answers)
+    wanted = codec.rows(answers)
+    components = PCA(min(ANSWER_COMPONENTS, *wanted.shape), svd_solver="full").fit(wanted)
+    reduced = components.transform(wanted)
+    predicted, missed = best_numbers(known, reduced, asked)
+    rows = components.inverse_transform(predicted)
+    lost = np.mean((components.inverse_transform(reduced) - wanted) ** 2)
+    error = lost + missed * reduced.shape[1] / wanted.shape[1]
+    field = given_field(kind, questions)
+    if field:
+        ending = answers[0].ending
+        smoothed = codec.rows([_smoothed(e.question.media[field], ending) for e in train])
+        if np.mean((smoothed - wanted) ** 2) <= error:
+            return [_smoothed(question.media[field], ending) for question in questions]
+    return codec.answers(rows)
+
+
+def _smoothed(given: bytes, ending: str) -> Media:
+    """The mean of each value, counted four times, and its neighbours: 8 in a picture, 2 in time."""
+    read, write = _FORMATS[ending]
+    values = read(given).astype(np.float64)
+    sides = values.shape[-2:]  # of a sound the one
+    padded = np.pad(values, [(0, 0)] * (values.ndim - len(sides)) + [(1, 1)] * len(sides), "edge")
+    axes = tuple(range(values.ndim - len(sides), values.ndim))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3,) * len(sides), axes)
+    total = 3 * values + windows.sum(axis=tuple(range(values.ndim, windows.ndim)))
+    return Media(write(total / (3 + 3 ** len(sides))), ending)
 
 
 def _texts(train: Sequence[Example], questions: Sequence[Question]) -> list[str]:

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from samples.example import Answer, Example, Floats, Question, rounded
-from samples.media import AUDIO_RATE_HZ
+from samples.example import Answer, Example, Floats, Media, Question, rounded
+from samples.media import AUDIO_RATE_HZ, wav
 from samples.tasks.audio import (
+    BEAT_SAMPLES,
     CHORDS,
     MIDDLE_C_HZ,
+    MIDDLE_C_PITCH,
     NOTE_SAMPLES,
     PITCH_CLASSES,
     SCALE,
@@ -71,6 +73,42 @@ def melody_transcription(_train: Sequence[Example], questions: Sequence[Question
         parts = heard(question).reshape(-1, NOTE_SAMPLES)
         sums = [_harmonic_sums(part, list(SCALE.values())) for part in parts]
         answers.append(" ".join(names[int(s.argmax())] for s in sums))
+    return answers
+
+
+def note_transcription(_train: Sequence[Example], questions: Sequence[Question]) -> list[Answer]:
+    """For each beat the note with the largest harmonic sum, or silence; like beats are one note."""
+    steps = list(SCALE.values())
+    silence = 0.2  # root mean square of a beat that holds no tone
+    answers = []
+    for question in questions:
+        notes: list[dict[str, int]] = []
+        for beat, part in enumerate(heard(question).reshape(-1, BEAT_SAMPLES)):
+            if np.sqrt(np.mean(part**2)) < silence:
+                continue
+            pitch = MIDDLE_C_PITCH + steps[int(_harmonic_sums(part, steps).argmax())]
+            last = notes[-1] if notes else None
+            if last and last["pitch"] == pitch and last["onset"] + last["duration"] == beat:
+                last["duration"] += 1
+            else:
+                notes.append({"onset": beat, "duration": 1, "pitch": pitch})
+        answers.append(notes)
+    return answers
+
+
+def melody_denoising(_train: Sequence[Example], questions: Sequence[Question]) -> list[Answer]:
+    """For each note the sines of its overtones that fit the sound best, in least squares."""
+    steps = list(SCALE.values())
+    time = np.arange(NOTE_SAMPLES) / AUDIO_RATE_HZ
+    answers = []
+    for question in questions:
+        notes = []
+        for part in heard(question).reshape(-1, NOTE_SAMPLES):
+            pitch = steps[int(_harmonic_sums(part, steps).argmax())]
+            phases = [2 * np.pi * MIDDLE_C_HZ * 2 ** (pitch / 12) * k * time for k in _OVERTONES]
+            waves = np.stack([wave(phase) for phase in phases for wave in (np.sin, np.cos)], axis=1)
+            notes.append(waves @ np.linalg.lstsq(waves, part, rcond=None)[0])
+        answers.append(Media(wav(np.concatenate(notes)), ".wav"))
     return answers
 
 

@@ -8,19 +8,17 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 from skimage.feature import local_binary_pattern
-from skimage.filters import sobel
 from skimage.restoration import denoise_tv_chambolle
-from skimage.segmentation import watershed
+from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.svm import SVC
 
-from samples.example import Answer, Bytes, Example, Floats, Question, rounded
+from samples.example import Answer, Bytes, Example, Floats, Media, Question, rounded
 from samples.media import png, read_png
-from samples.tasks.image import CANVAS_SIDE, EVEN, LARGE, LOOPED, PRIME, READ_DIGITS, RELATIONS
+from samples.specialists.coins import coin_pixels, region_areas
+from samples.tasks.image import DEFECT_SIDE, EVEN, LARGE, LOOPED, PRIME, READ_DIGITS
 
 # scikit-image has no types for these.
-_edges: Callable[..., Any] = sobel
-_grow: Callable[..., Any] = watershed
 _patterns: Callable[..., Any] = local_binary_pattern
 _smooth: Callable[..., Any] = denoise_tv_chambolle
 
@@ -67,14 +65,8 @@ def digit_properties(train: Sequence[Example], questions: Sequence[Question]) ->
 def coin_counting(_train: Sequence[Example], questions: Sequence[Question]) -> list[Answer]:
     """Regions of a watershed that are at least half a coin, by area."""
     half_a_coin = 700  # pixels
-    counts = []
-    for question in questions:
-        grey = _picture(question)
-        markers = np.where(grey < 30, 1, np.where(grey > 150, 2, 0))
-        coins = ndimage.binary_fill_holes(_grow(_edges(grey), markers) == 2)
-        areas = np.bincount(ndimage.label(coins)[0].ravel())[1:]
-        counts.append(int((areas >= half_a_coin).sum()))
-    return counts
+    areas = [region_areas(coin_pixels(question))[1] for question in questions]
+    return [int((found >= half_a_coin).sum()) for found in areas]
 
 
 def texture_recognition(train: Sequence[Example], questions: Sequence[Question]) -> list[Answer]:
@@ -93,36 +85,39 @@ def texture_recognition(train: Sequence[Example], questions: Sequence[Question])
     return [str(x) for x in model.predict(np.stack([histogram(q) for q in questions]))]
 
 
-def digit_captioning(train: Sequence[Example], questions: Sequence[Question]) -> list[Answer]:
-    """The layout with the most ink under its two windows, and a classifier of windows."""
-    names: list[str] = []
-    windows: list[Floats] = []
+def defect_localisation(train: Sequence[Example], questions: Sequence[Question]) -> list[Answer]:
+    """Trees that tell a spot's pixels by how unlike the rest of the picture their windows are."""
+    rng = np.random.Generator(np.random.PCG64(0))
+    known, wanted = [], []
     for example in train:
-        _, pair = _layout(_digit_pixels(example.question))
-        words = example.answer.split()
-        names += [words[1], words[4]]
-        windows += [window.ravel() for window in pair]
-    model = SVC(gamma=0.001, C=10.0).fit(np.stack(windows), names)
-    captions = []
+        chosen = rng.choice(DEFECT_SIDE**2, 200, replace=False)
+        known.append(_unlike(_picture(example.question)).reshape(DEFECT_SIDE**2, -1)[chosen])
+        wanted.append((read_png(example.answer.content) > 0).ravel()[chosen])
+    model = ExtraTreesClassifier(60, min_samples_leaf=5, random_state=0)
+    model.fit(np.concatenate(known), np.concatenate(wanted))
+    answers = []
     for question in questions:
-        relation, pair = _layout(_digit_pixels(question))
-        one, other = model.predict(np.stack([window.ravel() for window in pair]))
-        captions.append(f"a {one} {relation} a {other}")
-    return captions
+        windows = _unlike(_picture(question)).reshape(DEFECT_SIDE**2, -1)
+        sure = model.predict_proba(windows)[:, 1].reshape(DEFECT_SIDE, DEFECT_SIDE)
+        levels = np.round(255 * ndimage.gaussian_filter(sure, 1.0)).astype(np.uint8)
+        answers.append(Media(png(levels), ".png"))
+    return answers
 
 
-def _layout(canvas: Floats) -> tuple[str, list[Floats]]:
-    best: tuple[float, str, list[Floats]] = (-1.0, "", [])
-    for relation, corners in RELATIONS.items():
-        for shift in range(CANVAS_SIDE - 8 + 1):
-            pair = []
-            for y, x in corners:
-                top, left = (y, x + shift) if relation == "above" else (y + shift, x)
-                pair.append(canvas[top : top + 8, left : left + 8])
-            ink = float(sum((window**2).sum() for window in pair))
-            if ink > best[0]:
-                best = (ink, relation, pair)
-    return best[1], best[2]
+def _unlike(picture: Bytes) -> Floats:
+    """Roughness and edges around each pixel, against the picture's medians: [h, w, maps]."""
+    grey = picture.astype(np.float64)
+    maps = []
+    for width in (3, 5, 9, 13):
+        mean = ndimage.uniform_filter(grey, width)
+        roughness = np.sqrt(np.maximum(ndimage.uniform_filter(grey**2, width) - mean**2, 0))
+        edges = [ndimage.uniform_filter(np.abs(ndimage.sobel(grey, at)), width) for at in (0, 1)]
+        bends = ndimage.uniform_filter(np.abs(ndimage.laplace(grey)), width)
+        for values in (roughness, *edges, bends):
+            level = np.log1p(values)
+            maps += [level, level - np.median(level)]
+        maps.append(np.abs(mean - np.median(mean)))
+    return np.stack(maps, axis=2)
 
 
 def digit_completion(train: Sequence[Example], questions: Sequence[Question]) -> list[Answer]:
@@ -151,4 +146,5 @@ def row_continuation(train: Sequence[Example], questions: Sequence[Question]) ->
 def picture_denoising(_train: Sequence[Example], questions: Sequence[Question]) -> list[Answer]:
     """Total variation denoising (A. Chambolle, J. Math. Imaging and Vision 20, 2004)."""
     pictures = [_smooth(_picture(q) / 255.0, weight=0.06) for q in questions]
-    return [png(np.round(np.clip(p, 0, 1) * 255).astype(np.uint8)) for p in pictures]
+    levels = [np.round(np.clip(p, 0, 1) * 255).astype(np.uint8) for p in pictures]
+    return [Media(png(picture), ".png") for picture in levels]

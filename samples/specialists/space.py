@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.ndimage import median_filter, uniform_filter
 from scipy.optimize import least_squares
 from sklearn.neighbors import KNeighborsClassifier
 
 from samples.baselines.columns import questions_of
-from samples.example import Answer, Example, Floats, Question, rounded
+from samples.example import Answer, Example, Floats, Media, Question, rounded
+from samples.fields import depth_png
 from samples.media import read_png, read_xyz
+from samples.sources import depth_of
 from samples.tasks.space import (
     GRID_SIDE,
     PATCH_SIDE,
@@ -65,6 +68,25 @@ def stereo_disparity(_train: Sequence[Example], questions: Sequence[Question]) -
             before, here, after = costs[best - 1 : best + 2]
             shift = 0.5 * (before - after) / max(before - 2 * here + after, 1e-9)
         answers.append(rounded([best + shift], 3)[0])
+    return answers
+
+
+def stereo_depth(_train: Sequence[Example], questions: Sequence[Question]) -> list[Answer]:
+    """For each pixel the shift with the least difference in a window, neighbours' median, depth."""
+    window = 7  # pixels
+    answers = []
+    for question in questions:
+        left, right = (
+            read_png(question.media[side]).astype(np.float64) for side in ("left", "right")
+        )
+        costs = [
+            uniform_filter(
+                np.abs(left - right[:, SEARCH_PIXELS - d : SEARCH_PIXELS - d + PATCH_SIDE]), window
+            )
+            for d in range(SEARCH_PIXELS + 1)
+        ]
+        disparity = median_filter(np.argmin(costs, axis=0).astype(np.float64), window)
+        answers.append(Media(depth_png(depth_of(disparity)), ".png"))
     return answers
 
 

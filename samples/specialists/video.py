@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from scipy.optimize import least_squares
+from skimage.restoration import denoise_tv_chambolle
 from sklearn.svm import SVC
 
-from samples.example import Answer, Example, Floats, Question, rounded
-from samples.media import read_gif
+from samples.example import Answer, Example, Floats, Media, Question, rounded
+from samples.media import distinct, gif, read_gif
 from samples.tasks.video import BALL_PREDICTED, DIRECTIONS, STRAIGHT, bounce
 
+# scikit-image has no types for this.
+_smooth: Callable[..., Any] = denoise_tv_chambolle
+
+DIGIT_SIDE = 8
+#: Grey levels of a window that may hold no digit, all pixels together.
+_EMPTY_WINDOW = 3000.0
 _REACH = 2  # pixels that block matching looks for in each direction
 
 
@@ -85,6 +93,57 @@ def motion_captioning(train: Sequence[Example], questions: Sequence[Question]) -
     words = [example.answer.split()[2] for example in train]
     names = _named(words, train, [picture for _, picture in tracked])
     return [f"the digit {n} moves {d}" for n, (d, _) in zip(names, tracked, strict=True)]
+
+
+def digit_tube(_train: Sequence[Example], questions: Sequence[Question]) -> list[Answer]:
+    """The straight track over some of the frames with the most ink above an empty window's."""
+    answers = []
+    for question in questions:
+        clip = _clip(question)
+        frames, height, width = clip.shape
+        room = np.array([height - DIGIT_SIDE, width - DIGIT_SIDE])
+        windows = np.lib.stride_tricks.sliding_window_view(clip, (DIGIT_SIDE, DIGIT_SIDE), (1, 2))
+        # Half of a digit's pixels are ink, at half of its levels or so.
+        gain = windows.sum(axis=(3, 4)) - _EMPTY_WINDOW
+        best: tuple[float, Answer] = (-np.inf, [])
+        for direction in STRAIGHT:
+            step = np.array(DIRECTIONS[direction])
+            for start in np.ndindex(*(room + 1)):
+                for begin in range(frames - 2):
+                    ahead = np.arange(frames - begin)[:, None]
+                    places = np.clip(np.array(start) + ahead * step, 0, room)
+                    sums = np.cumsum(gain[np.arange(begin, frames), places[:, 0], places[:, 1]])
+                    last = int(sums.argmax())
+                    if sums[last] > best[0]:
+                        shown = list(range(begin, begin + last + 1))
+                        boxes = [[x, y, DIGIT_SIDE, DIGIT_SIDE] for y, x in places.tolist()]
+                        best = sums[last], [{"frames": shown, "boxes": boxes[: last + 1]}]
+        answers.append(best[1])
+    return answers
+
+
+def clip_denoising(_train: Sequence[Example], questions: Sequence[Question]) -> list[Answer]:
+    """The mean of the frames moved onto each other by block matching, then total variation."""
+    answers = []
+    for question in questions:
+        clip = _clip(question)
+        dy, dx = _shift(clip)
+        rows, columns = (np.arange(size) for size in clip.shape[1:])
+        means = []
+        for at in range(len(clip)):
+            total, count = np.zeros(clip.shape[1:]), np.zeros(clip.shape[1:])
+            for other in range(len(clip)):
+                # What is at y, x in one frame lies further on in an earlier one.
+                y, x = rows + (at - other) * dy, columns + (at - other) * dx
+                inside = np.ix_((y >= 0) & (y < len(rows)), (x >= 0) & (x < len(columns)))
+                taken = np.ix_(y[(y >= 0) & (y < len(rows))], x[(x >= 0) & (x < len(columns))])
+                total[inside] += clip[other][taken]
+                count[inside] += 1
+            # Where fewer frames were seen more noise is left.
+            means.append(_smooth(total / count / 255.0, weight=0.03))
+        levels = np.round(np.clip(np.stack(means), 0, 1) * 255).astype(np.uint8)
+        answers.append(Media(gif(distinct(levels)), ".gif"))
+    return answers
 
 
 def next_frame(_train: Sequence[Example], questions: Sequence[Question]) -> list[Answer]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from samples.example import Example, Floats, Question, Split, generator, rounded
+from samples.example import Example, Floats, Media, Question, Split, generator, rounded
 from samples.media import AUDIO_RATE_HZ, read_wav, wav
 from samples.tasks.tunes import TUNES
 
@@ -31,6 +31,11 @@ MIDDLE_C_HZ = 261.6256
 TONE_SAMPLES = 800  # 0.2 s
 NOTE_SAMPLES = 400  # 0.1 s
 NOTES = 5
+BEAT_SAMPLES = 200  # 0.05 s
+BEATS = 12
+ROLL_NOTES = 4
+CLEAN_NOTES = 6
+MIDDLE_C_PITCH = 60  # as MIDI counts
 WAVE_GIVEN = 128
 WAVE_PREDICTED = 32
 TUNE_GIVEN = 8
@@ -102,6 +107,32 @@ def melody_transcription(split: Split) -> list[Example]:
     return examples
 
 
+def note_transcription(split: Split) -> list[Example]:
+    """Four notes of one to three beats in noise, then silence; the piano roll has all of them."""
+    rng = generator("audio-c-004", split)
+    prompt = (
+        f"Transcribe this melody in C major from middle C on (pitch {MIDDLE_C_PITCH}): onset and "
+        f"duration of each note in beats of {BEAT_SAMPLES / AUDIO_RATE_HZ} s."
+    )
+    steps = list(SCALE.values())
+    examples = []
+    for _ in range(150 if split is Split.TRAIN else 40):
+        sound = np.zeros(BEATS * BEAT_SAMPLES)
+        notes = []
+        onset, last = 0, -1
+        for _ in range(ROLL_NOTES):
+            duration = int(rng.integers(1, BEATS // ROLL_NOTES + 1))
+            # No note twice in a row: where it ended could not be heard.
+            degree = int(rng.choice([at for at in range(len(steps)) if at != last]))
+            begin, end = onset * BEAT_SAMPLES, (onset + duration) * BEAT_SAMPLES
+            sound[begin:end] = tone(steps[degree], end - begin, rng)
+            pitch = MIDDLE_C_PITCH + steps[degree]
+            notes.append({"onset": onset, "duration": duration, "pitch": pitch})
+            onset, last = onset + duration, degree
+        examples.append(_ask(prompt, _noisy(sound, 0.3, rng), notes))
+    return examples
+
+
 def waveform_continuation(split: Split) -> list[Example]:
     """Three damped vibrations; the series is the next 32 samples, from -100 to 100."""
     rng = generator("audio-g-001", split)
@@ -140,6 +171,20 @@ def melody_continuation(split: Split) -> list[Example]:
     unknown = {note for tune in TUNES[split].values() for note in tune.split()} - set(names)
     if unknown:
         raise ValueError(f"notes that are none: {sorted(unknown)}")
+    return examples
+
+
+def melody_denoising(split: Split) -> list[Example]:
+    """A melody of C major in noise; the answer is its sound without noise."""
+    rng = generator("audio-g-004", split)
+    prompt = "Remove the noise from this sound. Answer with a WAV file of the same length."
+    steps = list(SCALE.values())
+    examples = []
+    for _ in range(60 if split is Split.TRAIN else 24):
+        degrees = rng.integers(len(steps), size=CLEAN_NOTES)
+        sound = 0.4 * np.concatenate([tone(steps[at], NOTE_SAMPLES, rng) for at in degrees])
+        noisy = sound + rng.normal(0, 0.1, len(sound))
+        examples.append(_ask(prompt, noisy, Media(wav(sound), ".wav")))
     return examples
 
 

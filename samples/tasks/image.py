@@ -5,18 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from samples import sources
-from samples.example import Bytes, Example, Floats, Question, Split, generator, rounded
+from samples.example import Bytes, Example, Floats, Media, Question, Split, generator, rounded
 from samples.media import png
 
 DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 #: What is said of a digit in "Digit Properties".
 EVEN, PRIME, LOOPED, LARGE = "even", "prime", "looped", "large"
-#: Rows and columns of the first and the second digit, before a shift along the free side.
-RELATIONS = {"above": ((0, 0), (12, 0)), "beside": ((0, 0), (0, 12))}
 
-CANVAS_SIDE = 20  # pixels of a picture with two digits
 COINS_WINDOW = (100, 132)  # height, width in pixels
 TEXTURE_SIDE = 24
+DEFECT_SIDE = 32
 ROW_WIDTH = 16  # pixels of a predicted row
 ROWS_GIVEN = 12
 DENOISED_SIDE = 32
@@ -122,24 +120,27 @@ def texture_recognition(split: Split) -> list[Example]:
     return examples
 
 
-def digit_captioning(split: Split) -> list[Example]:
-    """Two digits on a canvas; the text says what they are and how they lie."""
-    data = sources.digits(split)
-    rng = generator("image-c-006", split)
-    relations = list(RELATIONS)
+def defect_localisation(split: Split) -> list[Example]:
+    """A patch of one material with a spot of another; the map of the spot's pixels."""
+    rng = generator("image-c-012", split)
+    halves = sources.textures(split)
+    names = list(halves)
+    rows, columns = np.mgrid[:DEFECT_SIDE, :DEFECT_SIDE]
+    prompt = "Where is this surface damaged? Answer with a grey PNG, brighter where it is surer."
     examples = []
-    for _ in range(600 if split is Split.TRAIN else 80):
-        first, second = rng.integers(len(data.digits), size=2)
-        relation = relations[rng.integers(len(relations))]
-        canvas = np.zeros((CANVAS_SIDE, CANVAS_SIDE))
-        shift = int(rng.integers(CANVAS_SIDE - 8 + 1))
-        for at, (y, x) in zip((first, second), RELATIONS[relation], strict=True):
-            top, left = (y, x + shift) if relation == "above" else (y + shift, x)
-            canvas[top : top + 8, left : left + 8] = data.pixels[at]
-        canvas = np.clip(canvas + rng.normal(0, 1.5, canvas.shape), 0, sources.DIGIT_LEVELS)
-        one, other = (DIGIT_NAMES[data.digits[i]] for i in (first, second))
-        prompt = "Describe the picture: which digits, and how does the first lie to the second?"
-        examples.append(_ask(prompt, grey(canvas), f"a {one} {relation} a {other}"))
+    for _ in range(120 if split is Split.TRAIN else 40):
+        sound, other = rng.choice(len(names), size=2, replace=False)
+        whole, foreign = (
+            _patch(halves[names[at]], DEFECT_SIDE, rng).astype(np.float64) for at in (sound, other)
+        )
+        y, x = rng.uniform(8, DEFECT_SIDE - 8, size=2)
+        high, wide = rng.uniform(4, 8, size=2)
+        spot = ((rows - y) / high) ** 2 + ((columns - x) / wide) ** 2 <= 1
+        # Both at one mean brightness, so that the material alone tells.
+        foreign += whole.mean() - foreign[spot].mean()
+        picture = np.clip(np.round(np.where(spot, foreign, whole)), 0, 255).astype(np.uint8)
+        answer = Media(png(np.where(spot, 255, 0).astype(np.uint8)), ".png")
+        examples.append(_ask(prompt, picture, answer))
     return examples
 
 
@@ -178,7 +179,8 @@ def picture_denoising(split: Split) -> list[Example]:
         photographs = sources.photographs(split)
         patch = _patch(photographs[rng.integers(len(photographs))], DENOISED_SIDE, rng)
         noisy = np.clip(patch + rng.normal(0, NOISE_LEVELS, patch.shape), 0, 255)
-        examples.append(_ask(prompt, noisy.astype(np.uint8), png(patch)))
+        answer = Media(png(patch), ".png")
+        examples.append(_ask(prompt, noisy.astype(np.uint8), answer))
     return examples
 
 

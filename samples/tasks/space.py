@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from samples import sources
-from samples.example import Bytes, Example, Floats, Question, Split, generator, rounded
+from samples.example import Bytes, Example, Floats, Media, Question, Split, generator, rounded
+from samples.fields import depth_png
 from samples.media import png, xyz
 
 SOLID_POINTS = 64
@@ -17,6 +18,8 @@ GRID_SIDE = 8  # samples of a depth surface
 GRID_STEP = 3  # pixels between them
 THROW_GIVEN = 10
 THROW_PREDICTED = 5
+
+_MOST_UNKNOWN = 0.2  # share of a patch's pixels
 
 
 def _sphere(u: Floats, v: Floats) -> Floats:
@@ -117,6 +120,33 @@ def stereo_disparity(split: Split) -> list[Example]:
             "right": png(_cut(scene.right, y, x - SEARCH_PIXELS, PATCH_SIDE + SEARCH_PIXELS)),
         }
         answer = rounded([float(np.median(middle))], 2)[0]
+        question = Question({"question": prompt}, media)
+        examples.append(Example(question, answer, {"left": ".png", "right": ".png"}))
+    return examples
+
+
+def stereo_depth(split: Split) -> list[Example]:
+    """A patch and the other eye's strip, as for the disparity; the depth of each pixel."""
+    scene = sources.stereo(split)
+    rng = generator("3d-c-003", split)
+    prompt = (
+        "How far is each pixel of the left picture's patch? Depth in metres is "
+        f"{sources.FOCAL_PIXELS * sources.BASELINE_M:.2f} / (disparity in pixels + "
+        f"{sources.PRINCIPAL_PIXELS}). Answer with a PNG of 16 bits in millimetres."
+    )
+    height, width = scene.left.shape
+    examples: list[Example] = []
+    while len(examples) < (100 if split is Split.TRAIN else 40):
+        y = int(rng.integers(height - PATCH_SIDE))
+        x = int(rng.integers(SEARCH_PIXELS, width - PATCH_SIDE))
+        disparity = scene.disparity[y : y + PATCH_SIDE, x : x + PATCH_SIDE]
+        if np.isnan(disparity).mean() > _MOST_UNKNOWN:
+            continue
+        media = {
+            "left": png(_cut(scene.left, y, x, PATCH_SIDE)),
+            "right": png(_cut(scene.right, y, x - SEARCH_PIXELS, PATCH_SIDE + SEARCH_PIXELS)),
+        }
+        answer = Media(depth_png(sources.depth_of(disparity)), ".png")
         question = Question({"question": prompt}, media)
         examples.append(Example(question, answer, {"left": ".png", "right": ".png"}))
     return examples

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from samples import sources
-from samples.example import Bytes, Example, Floats, Question, Split, generator, rounded
+from samples.example import Bytes, Example, Floats, Media, Question, Split, generator, rounded
 from samples.media import gif
 from samples.tasks.image import DIGIT_NAMES, grey
 
@@ -28,6 +28,9 @@ CUT_FRAMES = 12
 NEXT_SIDE = 12
 FIELD_SIDE = 16  # pixels of the field of a moving digit or ball
 DIGIT_FRAMES = 5
+TUBE_FRAMES = 8
+DENOISED_SIDE = 20
+DENOISED_FRAMES = 6
 BALL_FRAMES = 8
 BALL_PREDICTED = 4  # frames whose ball is to be predicted
 
@@ -124,6 +127,46 @@ def motion_captioning(split: Split) -> list[Example]:
     for _ in range(300 if split is Split.TRAIN else 60):
         name, direction, frames = _moving_digit(split, rng)
         examples.append(_ask("Describe this clip.", frames, f"the digit {name} moves {direction}"))
+    return examples
+
+
+def digit_tube(split: Split) -> list[Example]:
+    """A digit crosses noise in some of the frames; the tube is of its boxes in these."""
+    data = sources.digits(split)
+    rng = generator("video-c-006", split)
+    prompt = f"In which of the frames 0 to {TUBE_FRAMES - 1} is a digit, and in which boxes?"
+    room = FIELD_SIDE - 8
+    examples = []
+    for _ in range(120 if split is Split.TRAIN else 40):
+        chosen = int(rng.integers(len(data.digits)))
+        dy, dx = DIRECTIONS[STRAIGHT[rng.integers(len(STRAIGHT))]]
+        begin, length = int(rng.integers(4)), int(rng.integers(3, TUBE_FRAMES - 3))
+        start = rng.integers(room + 1, size=2)
+        shown = range(begin, begin + length)
+        field = np.zeros((TUBE_FRAMES, FIELD_SIDE, FIELD_SIDE))
+        boxes = []
+        for t in shown:
+            y, x = (int(v) for v in np.clip(start + (t - begin) * np.array([dy, dx]), 0, room))
+            field[t, y : y + 8, x : x + 8] = grey(data.pixels[chosen])
+            boxes.append([x, y, 8, 8])
+        frames = _noisy(field, _FIELD_NOISE, rng)
+        label = DIGIT_NAMES[data.digits[chosen]]
+        tube = {"frames": list(shown), "boxes": boxes, "label": label}
+        examples.append(_ask(prompt, frames, [tube]))
+    return examples
+
+
+def clip_denoising(split: Split) -> list[Example]:
+    """A noisy pan over a photograph; the answer is the clip without noise."""
+    rng = generator("video-g-003", split)
+    prompt = "Remove the noise from this clip. Answer with a GIF of as many frames, of this size."
+    examples: list[Example] = []
+    while len(examples) < (60 if split is Split.TRAIN else 24):
+        _, frames = _pan(split, rng, DENOISED_SIDE, DENOISED_FRAMES, _SPEEDS)
+        if (frames[1:] == frames[:-1]).all(axis=(1, 2)).any():
+            continue  # in a flat sky nothing moves
+        answer = Media(gif(frames.astype(np.uint8)), ".gif")
+        examples.append(_ask(prompt, _noisy(frames, 2 * _PAN_NOISE, rng), answer))
     return examples
 
 

@@ -18,8 +18,11 @@ from samples.scores import score
 from services.grader.sealing.report import SealReport
 from tests.unit.samples.conftest import examples
 
-#: Boards that have every kind of answer among them, and are quick.
-BOARDS = ("D-SI-C-2", "D-SI-G-2", "D-S3-C-2", "D-S3-G-2", "D-SL-1", "D-SL-2", "D-SL-4")
+#: Boards of answers in words, numbers, objects and files that are quick.
+BOARDS = (
+    *("D-SI-C-2", "D-SI-C-3", "D-SI-G-2", "D-SV-C-5", "D-S3-C-3", "D-S3-C-4", "D-S3-G-2"),
+    *("D-SL-1", "D-SL-2", "D-SL-4"),
+)
 
 
 def bundle_of(sealed: tuple[Path, SealReport], board_id: str) -> Path:
@@ -50,8 +53,8 @@ def test_archives_pass_the_check(
             assert task.item_count == len(item_ids[task.task_id])
 
 
-BOARDS_OF_MAJORITY = ("D-SI-C-2", "D-S3-C-2", "D-SL-1", "D-SL-2", "D-SL-4")
-BOARDS_OF_LINEAR = ("D-SI-C-2", "D-S3-C-2", "D-S3-G-2")
+BOARDS_OF_MAJORITY = ("D-SI-C-2", "D-SI-C-3", "D-SL-1", "D-SL-2", "D-SL-4")
+BOARDS_OF_LINEAR = tuple(board for board in BOARDS if not board.startswith("D-SL"))
 
 
 def test_the_bundle_holds_no_answer(sealed: tuple[Path, SealReport]) -> None:
