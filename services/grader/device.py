@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from general_level.errors import GeneralLevelError, InvalidRequest
+from services.grader.networks import DeviceUnavailable, OutOfMemory
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -28,18 +28,6 @@ _NAME: Final = re.compile(r"cpu|cuda(:\d{1,2})?")
 _EXHAUSTED: Final = re.compile(r"not enough memory|can't allocate memory|out of memory", re.I)
 #: cuBLAS is deterministic with a fixed workspace only; read when CUDA starts.
 _WORKSPACE: Final = ":4096:8"
-
-
-class DeviceUnavailable(InvalidRequest):
-    """The device that the setting names is not there."""
-
-    reason = "DEVICE_UNAVAILABLE"
-
-
-class OutOfMemory(GeneralLevelError):
-    """A batch did not fit into memory, nor half of it."""
-
-    reason = "OUT_OF_MEMORY"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The networks that metrics are defined over, as plain functions from media to float64 arrays.
+"""The networks that metrics are defined over, as plain functions of media; and one formula.
 
 One module per architecture. Networks that a library holds come from transformers, always from a
 local folder; the others are written here after the published architecture, with the published

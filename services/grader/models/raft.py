@@ -1,7 +1,7 @@
 """RAFT: where each pixel of a frame moves to in the next (Z. Teed, J. Deng, ECCV 2020).
 
 The large network, 20 steps, as the dynamic degree of VBench uses it. Names of tensors are those of
-the published weights.
+the published weights. The same flow, both ways, gives the frames between frames.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from services.grader.device import Device
+from services.grader.models.halfway import halfway
 from services.grader.models.pictures import Picture, check_video
 from services.grader.models.tensors import TENSORS_FILE, fill, read_tensors
 from services.grader.weights.folder import HeldWeights
@@ -208,7 +209,11 @@ def _enlarged(flow: Tensor, mask: Tensor) -> Tensor:
 
 
 def open_raft(held: HeldWeights, device: Device) -> Mapping[str, Any]:
-    """``flow``: one video [t, h, w, 3] uint8 to [t - 1, h, w, 2] float64 in pixels, (x, y)."""
+    """``flow``: one video [t, h, w, 3] uint8 to [t - 1, h, w, 2] float64 in pixels, (x, y).
+
+    ``middle``: such a video to the frames [t - 1, h, w, 3] uint8 half-way between each two
+    neighbours. Of one frame there are none of either.
+    """
     network = Raft()
     tensors = read_tensors(held.folder / TENSORS_FILE)
     # The published weights name the norm of a downsampling twice.
@@ -231,7 +236,13 @@ def open_raft(held: HeldWeights, device: Device) -> Mapping[str, Any]:
             return np.empty((0, height, width, 2))
         return np.stack(found)[:, top : top + height, left : left + width]
 
-    return {"flow": flow}
+    def middle(frames: Picture) -> NDArray[np.uint8]:
+        video = check_video(frames)
+        forward, backward = flow(video), flow(video[::-1].copy())[::-1]
+        made = [halfway(*each) for each in zip(video, video[1:], forward, backward, strict=False)]
+        return np.stack(made) if made else video[:0]
+
+    return {"flow": flow, "middle": middle}
 
 
 def padded_frames(video: NDArray[np.uint8]) -> tuple[Tensor, tuple[int, int]]:
@@ -239,7 +250,8 @@ def padded_frames(video: NDArray[np.uint8]) -> tuple[Tensor, tuple[int, int]]:
 
     H and W are the next multiples of 8, and 128 at least; edges are repeated, on both sides.
     """
-    pixels = torch.from_numpy(video).permute(0, 3, 1, 2).float()
+    # A copy: what was decoded may be read-only, which torch does not like.
+    pixels = torch.tensor(video, dtype=torch.float32).permute(0, 3, 1, 2)
     lacking_rows, lacking_columns = (_lacking(side) for side in pixels.shape[-2:])
     top, left = lacking_rows // 2, lacking_columns // 2
     sides = [left, lacking_columns - left, top, lacking_rows - top]

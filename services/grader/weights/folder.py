@@ -67,17 +67,18 @@ def open_folder(manifest: Manifest, path: Path, pins: Mapping[str, str] = _NONE)
 
     ``pins`` are digests by ``<weights id>/<file>``. A network without a folder is not held. Raises
     WeightsMissing for a lacking file, WeightsUnpinned and WeightsDigestMismatch by the digests,
-    WeightsInvalid for a folder or file that the manifest does not name, for a network that no
-    module can open, and for a pin that differs from the manifest's digest.
+    WeightsInvalid for a folder or file that the manifest does not name, and for a pin that differs
+    from the manifest's digest.
     """
     if not path.is_dir():
         raise WeightsMissing("There is no such folder.", weights="", file="")
     held: dict[str, HeldWeights] = {}
     for folder in sorted(each for each in path.iterdir() if each.is_dir()):
         weights = manifest.by_id.get(folder.name)
-        if weights is None or not weights.readable:
-            problem = "is not in the manifest" if weights is None else "has no reader"
-            raise WeightsInvalid(f"{folder.name} {problem}.", weights=folder.name, file="")
+        if weights is None:
+            raise WeightsInvalid(
+                f"{folder.name} is not in the manifest.", weights=folder.name, file=""
+            )
         held[weights.id] = _checked(weights, folder, pins)
     return WeightsFolder(MappingProxyType(held))
 

@@ -37,16 +37,14 @@ class WeightsFile:
 class Weights:
     """One network. ``id`` is its folder's name.
 
-    ``architecture`` names the module of ``services.grader.models`` that opens it; ``readable`` is
-    False where there is none, and its metrics wait. ``extractors`` are the names that the metrics
-    know, each with the part of the network that serves it. ``parameters`` is the number of learned
-    numbers at the published size (0: unknown).
+    ``architecture`` names the module of ``services.grader.models`` that opens it. ``extractors``
+    are the names that the metrics know, each with the part of the network that serves it.
+    ``parameters`` is the number of learned numbers at the published size (0: unknown).
     """
 
     id: str
     name: str
     architecture: str
-    readable: bool
     licence: str
     source: str
     parameters: int
@@ -131,7 +129,6 @@ def _weights(row: dict[str, Any]) -> Weights:
         id=row["id"],
         name=row["name"],
         architecture=row["architecture"],
-        readable=row.get("readable", True),
         licence=row["licence"],
         source=row["source"],
         parameters=row.get("parameters", 0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,10 @@ _PICTURES = (
     "dino_image",
     "inception_pool",
     "class_probabilities",
+    "musiq_score",
 )
-_TEXTS = ("clip_text", "clap_text")
+_VIDEOS = ("video_resnet", "viclip_video", "action_probabilities")
+_TEXTS = ("clip_text", "clap_text", "viclip_text")
 _SOUNDS = ("clap_audio", "audio_embedding")
 #: The number of features that each has at the tiny size.
 _WIDTHS = {
@@ -44,11 +47,31 @@ _WIDTHS = {
     "audio_embedding": 128,
     "video_resnet": 32,
     "motion_embedding": 12,
+    "musiq_score": 1,
+    "viclip_video": 16,
+    "viclip_text": 16,
+    "action_probabilities": 10,
 }
 
 
+@pytest.fixture(autouse=True)
+def _every_warning() -> Iterator[None]:
+    """Torch warns of a read-only array once in a process; here each time."""
+    torch.set_warn_always(True)
+    yield
+    torch.set_warn_always(False)
+
+
 def media(name: str, count: int) -> list[Any]:
-    """``count`` different inputs for an extractor."""
+    """``count`` different inputs for an extractor, read-only as decoding gives them."""
+    made = _media(name, count)
+    for each in made:
+        if isinstance(each, np.ndarray):
+            each.flags.writeable = False
+    return made
+
+
+def _media(name: str, count: int) -> list[Any]:
     rng = np.random.default_rng(5)
     if name in _PICTURES:
         return [
@@ -61,13 +84,15 @@ def media(name: str, count: int) -> list[Any]:
         return [rng.normal(0, 0.2, RATE_HZ // 2 * (i + 1)) for i in range(count)]
     if name == "motion_embedding":
         return [rng.normal(size=(9 + 4 * i, 12)) for i in range(count)]
-    assert name == "video_resnet"
+    assert name in _VIDEOS
     return [rng.integers(0, 256, (6 + i, 20, 24, 3), dtype=np.uint8) for i in range(count)]
 
 
 def a_video(frames: int = 3, side: int = 40) -> NDArray[np.uint8]:
     picture = np.random.default_rng(9).integers(0, 256, (side, side, 3), dtype=np.uint8)
-    return np.stack([np.roll(picture, 2 * i, axis=1) for i in range(frames)])
+    video = np.stack([np.roll(picture, 2 * i, axis=1) for i in range(frames)])
+    video.flags.writeable = False
+    return video
 
 
 @pytest.mark.parametrize("name", sorted(_WIDTHS))
@@ -149,28 +174,38 @@ def test_metrics_take_what_the_extractors_give(extractors: Extractors) -> None:
     pool = extractors.for_metric(metric.extractors)
     result = metric.function(pictures, statistics_of(pool["inception_pool"](pictures)), **pool)
     assert result.value == pytest.approx(0.0, abs=1e-6)
+    metric = GENERATION_METRICS["camera-motion-success"]
+    result = metric.function([a_video()], ["zoom in"], **extractors.for_metric(metric.extractors))
+    assert 0.0 <= result.value <= 100.0
+    metric = GENERATION_METRICS["i2v-quality"]
+    result = metric.function([a_video()], ["a dog"], **extractors.for_metric(metric.extractors))
+    assert 0.0 < result.value <= 100.0
     metric = GENERATION_METRICS["optical-flow-score"]
     result = metric.function([a_video()], **extractors.for_metric(metric.extractors))
     assert result.value in {0.0, 100.0}
 
 
-def test_an_extractor_that_no_network_serves(extractors: Extractors) -> None:
+def test_an_extractor_that_no_network_serves(extractors: Extractors, manifest: Manifest) -> None:
     with pytest.raises(WeightsMissing):
-        extractors.get("mel_cepstra")
+        extractors.get("taste")
     with pytest.raises(WeightsMissing) as refused:
-        extractors.get("viclip_video")
+        Extractors(manifest, WeightsFolder(), open_device("cpu")).get("viclip_video")
     assert refused.value.metadata["weights"] == "viclip"
 
 
-def test_every_readable_architecture_has_an_opener(manifest: Manifest) -> None:
-    wanted = {each.architecture for each in manifest.weights if each.readable}
-    assert wanted == set(OPENERS)
+def test_every_extractor_of_every_metric_is_served(extractors: Extractors) -> None:
+    for metric in GENERATION_METRICS.values():
+        assert set(extractors.for_metric(metric.extractors)) == set(metric.extractors)
+
+
+def test_every_architecture_has_an_opener(manifest: Manifest) -> None:
+    assert {each.architecture for each in manifest.weights} == set(OPENERS)
 
 
 def test_every_part_that_the_manifest_names_is_served(
     manifest: Manifest, extractors: Extractors
 ) -> None:
-    names = [name for each in manifest.weights if each.readable for name in each.extractors]
+    names = [name for each in manifest.weights for name in each.extractors]
     assert all(extractors.get(name) is not None for name in names)
 
 
@@ -186,7 +221,15 @@ def test_nothing_is_asked_of_the_network(
 
     sys.addaudithook(watch)
     fresh = Extractors(manifest, tiny, open_device("cpu", threads=1), RATE_HZ)
-    for name in ("clip_text", "clap_text", "transcriber", "dino_image", "class_probabilities"):
+    for name in (
+        "clip_text",
+        "clap_text",
+        "transcriber",
+        "dino_image",
+        "class_probabilities",
+        "viclip_text",
+        "detector",
+    ):
         fresh.get(name)
     watching = False
     assert asked == []

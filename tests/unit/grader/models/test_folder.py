@@ -75,8 +75,10 @@ def test_a_file_beyond_the_manifest_is_refused(manifest: Manifest, root: Path, n
     assert refused.value.metadata["file"] == name
 
 
-@pytest.mark.parametrize("name", ["unheard-of", "viclip"])
-def test_a_network_that_nothing_opens_is_refused(manifest: Manifest, root: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["unheard-of", "amt-s", "grit-b"])
+def test_a_network_that_the_manifest_does_not_name_is_refused(
+    manifest: Manifest, root: Path, name: str
+) -> None:
     (root / name).mkdir()
     with pytest.raises(WeightsInvalid) as refused:
         open_folder(manifest, root, pins_of(root))
@@ -102,7 +104,7 @@ def test_which_metrics_can_be_served_and_which_wait_for_what(
     assert "clip-score" in found.served
     assert found.waits_for("clip-score") == ()
     assert found.waits_for("aesthetic-score") == ("clip-vit-l-14",)
-    assert found.waits_for("i2v-quality") == ("dinov2-base", "raft-things", "viclip", "amt-s")
+    assert found.waits_for("i2v-quality") == ("dinov2-base", "raft-things", "viclip")
     assert found.waits_for("psnr") == ()
     assert not found.served & found.waiting.keys()
 
@@ -113,11 +115,10 @@ def test_without_weights_every_metric_of_the_manifest_waits(manifest: Manifest) 
     assert set(found.waiting) == {metric for each in manifest.weights for metric in each.metrics}
 
 
-def test_with_all_readable_weights_only_those_without_a_reader_wait(
-    manifest: Manifest, tiny: WeightsFolder
-) -> None:
-    lacking = {name for waits in available(manifest, tiny).waiting.values() for name in waits}
-    assert lacking == {each.id for each in manifest.weights if not each.readable}
+def test_with_all_weights_nothing_waits(manifest: Manifest, tiny: WeightsFolder) -> None:
+    found = available(manifest, tiny)
+    assert dict(found.waiting) == {}
+    assert found.served == {metric for each in manifest.weights for metric in each.metrics}
 
 
 def test_a_pickle_under_the_right_name_is_not_opened(

@@ -14,9 +14,12 @@ from safetensors.torch import save_file
 from services.grader.models import hub
 from services.grader.models.inception import Inception
 from services.grader.models.motion_encoder import MotionNetwork
+from services.grader.models.musiq import Musiq, MusiqSizes
 from services.grader.models.raft import Raft
 from services.grader.models.tensors import TENSORS_FILE
+from services.grader.models.umt import Umt, UmtSizes
 from services.grader.models.vggish import Vggish
+from services.grader.models.viclip import Viclip, ViclipSizes
 from services.grader.models.video_resnet import VideoResNet
 
 # isort: split
@@ -24,6 +27,7 @@ from transformers import (
     ClapConfig,
     CLIPConfig,
     Dinov2Config,
+    Florence2Config,
     GenerationConfig,
     ViTConfig,
     WhisperConfig,
@@ -36,9 +40,45 @@ _SMALL = {
     "num_hidden_layers": 2,
 }
 
+VICLIP = ViclipSizes(
+    width=128,
+    layers=2,
+    patch=28,
+    grid=2,
+    words=514,
+    tokens=16,
+    text_width=64,
+    text_layers=2,
+    out=16,
+)
+UMT = UmtSizes(width=128, layers=2, patch=56, hidden=96, classes=10)
+MUSIQ = MusiqSizes(stem=32, width=64, hidden=96, layers=2)
+
+
+def _byte_letters() -> list[str]:
+    """A visible letter for each byte, as byte-level vocabularies have them."""
+    visible = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    hidden = [byte for byte in range(256) if byte not in visible]
+    letters = {byte: chr(byte) for byte in visible}
+    letters |= {byte: chr(256 + place) for place, byte in enumerate(hidden)}
+    return [letters[byte] for byte in range(256)]
+
+
+#: The words of Florence-2 in the order of their numbers: bytes, the picture itself, places.
+FLORENCE_WORDS = [
+    "<s>",
+    "<pad>",
+    "</s>",
+    "<unk>",
+    *_byte_letters(),
+    "<mask>",
+    "<image>",
+    *(f"<loc_{place}>" for place in range(1000)),
+]
+
 
 def write_all(root: Path) -> Mapping[str, str]:
-    """Every readable network of the manifest under ``root``; the pins of what was written."""
+    """Every network of the manifest under ``root``; the pins of what was written."""
     torch.manual_seed(7)
     _clip(root / "clip-vit-b-32", texts=True)
     _clip(root / "clip-vit-l-14", texts=False)
@@ -52,7 +92,64 @@ def write_all(root: Path) -> Mapping[str, str]:
     _save(root / "raft-things", Raft())
     _vit(root / "vit-base-imagenet")
     _save(root / "t2m-evaluator", MotionNetwork(inputs=8, movement=16, hidden=24, out=12))
+    _viclip(root / "viclip")
+    _save(root / "musiq-koniq", stirred(Musiq(MUSIQ)))
+    _save(root / "umt-l-16", stirred(Umt(UMT)))
+    write_florence(root / "florence-2-base-ft", florence())
     return pins_of(root)
+
+
+def stirred(module: torch.nn.Module) -> torch.nn.Module:
+    """The module with noise on its numbers: some begin at 0 or 1 and would hide a fault."""
+    with torch.no_grad():
+        for part in module.parameters():
+            part.add_(0.1 * torch.randn_like(part))
+    return module
+
+
+def florence() -> torch.nn.Module:
+    """A network that babbles about pictures."""
+    places = 100
+    config = Florence2Config(
+        text_config={
+            "model_type": "bart",
+            "vocab_size": len(FLORENCE_WORDS),
+            "d_model": 32,
+            "encoder_layers": 1,
+            "decoder_layers": 1,
+            "encoder_attention_heads": 2,
+            "decoder_attention_heads": 2,
+            "encoder_ffn_dim": 48,
+            "decoder_ffn_dim": 48,
+            "max_position_embeddings": places,
+            "init_std": 0.5,
+        },
+        vision_config={
+            "depths": [1, 1, 1, 1],
+            "embed_dim": [8, 8, 16, 16],
+            "num_heads": [2, 2, 2, 2],
+            "num_groups": [2, 2, 2, 2],
+            "patch_stride": [16, 2, 2, 2],
+            "projection_dim": 32,
+            "initializer_range": 0.5,
+        },
+        image_token_id=FLORENCE_WORDS.index("<image>"),
+    )
+    return hub.Florence2ForConditionalGeneration(config)
+
+
+def write_florence(folder: Path, model: torch.nn.Module) -> None:
+    """``model`` with its words and places."""
+    _pretrained(folder, model)
+    (folder / "generation_config.json").unlink()
+    table = {word: place for place, word in enumerate(FLORENCE_WORDS[:260])}
+    tokenizer = hub.RobertaTokenizer(
+        vocab=table, merges=[], extra_special_tokens={"image_token": "<image>"}
+    )
+    places = [word for word in FLORENCE_WORDS if word.startswith("<loc_")]
+    tokenizer.add_special_tokens({"additional_special_tokens": places})
+    assert tokenizer.convert_tokens_to_ids("<loc_999>") == FLORENCE_WORDS.index("<loc_999>")
+    tokenizer.save_pretrained(folder)
 
 
 def pins_of(root: Path) -> Mapping[str, str]:
@@ -93,9 +190,18 @@ def _clip(folder: Path, *, texts: bool) -> None:
     )
     _pretrained(folder, hub.CLIPModel(config))
     if texts:
-        bytes_ = _byte_letters()
-        words = [*bytes_, *(f"{letter}</w>" for letter in bytes_)]
-        _vocabulary(folder, [*words, "<|startoftext|>", "<|endoftext|>"])
+        _clip_words(folder)
+
+
+def _clip_words(folder: Path) -> None:
+    bytes_ = _byte_letters()
+    words = [*bytes_, *(f"{letter}</w>" for letter in bytes_)]
+    _vocabulary(folder, [*words, "<|startoftext|>", "<|endoftext|>"])
+
+
+def _viclip(folder: Path) -> None:
+    _save(folder, stirred(Viclip(VICLIP)))
+    _clip_words(folder)
 
 
 def _dinov2(folder: Path) -> None:
@@ -196,12 +302,3 @@ def _vocabulary(folder: Path, words: list[str]) -> None:
     table = {word: place for place, word in enumerate(words)}
     (folder / "vocab.json").write_text(json.dumps(table), "utf-8")
     (folder / "merges.txt").write_text("#version: 0.2\n", "utf-8")
-
-
-def _byte_letters() -> list[str]:
-    """A visible letter for each byte, as byte-level vocabularies have them."""
-    visible = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    hidden = [byte for byte in range(256) if byte not in visible]
-    letters = {byte: chr(byte) for byte in visible}
-    letters |= {byte: chr(256 + place) for place, byte in enumerate(hidden)}
-    return [letters[byte] for byte in range(256)]
