@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from services.grader.metrics.result import MetricResult
 
-#: Media of a column that an extractor is given at a time; bounds the memory of a column.
+#: Media of a column that an extractor is given at a time, fewer where they pass BATCH_BYTES; bounds
+#: the memory of a column, whatever a lab sends.
 BATCH = 64
+BATCH_BYTES = 512 * 1024 * 1024
 
 
 class FeatureExtractor(Protocol):
@@ -82,19 +84,21 @@ def embed_answered(
 ) -> tuple[list[int], NDArray[np.float64]]:
     """The positions of a column's media, and their features [m, d] in that order.
 
-    The column is read once, BATCH media at a time, so that it may decode an item when it is asked
-    for and need not hold them all. Without any medium the features are [0, 0].
+    The column is read once, a batch at a time (BATCH, BATCH_BYTES), so that it may decode an item
+    when it is asked for and need not hold them all. Without any medium the features are [0, 0].
     """
     positions: list[int] = []
     parts: list[NDArray[np.float64]] = []
     waiting: list[NDArray[Any]] = []
+    held_bytes = 0
     for position, medium in enumerate(column):
         if medium is not None:
             positions.append(position)
             waiting.append(medium)
-        if len(waiting) == BATCH:
+            held_bytes += medium.nbytes
+        if len(waiting) == BATCH or held_bytes >= BATCH_BYTES:
             parts.append(embed(extractor, waiting))
-            waiting = []
+            waiting, held_bytes = [], 0
     if waiting:
         parts.append(embed(extractor, waiting))
     return positions, np.concatenate(parts) if parts else np.empty((0, 0))

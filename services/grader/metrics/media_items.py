@@ -35,6 +35,12 @@ def check_finite(values: NDArray[np.floating], item: int) -> None:
         raise ValueError(f"item {item}: an answer holds finite numbers only")
 
 
+def ranges(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each i the ``counts[i]`` whole numbers from ``starts[i]`` on, all in a row; int64."""
+    ends = np.cumsum(counts)
+    return np.arange(counts.sum()) + np.repeat(starts - ends + counts, counts)
+
+
 def error_result(errors: NDArray[np.float64], bound: float) -> MetricResult:
     """The mean of errors [n] without an upper end; NaN marks an item without a usable answer.
 

@@ -69,16 +69,37 @@ def overlap_ratio(
     wanted: NDArray[np.float64],
     crowd: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
-    """IoU [n, m] from intersections [n, m] and areas [n] and [m], in 0..1.
+    """IoU from intersections and areas of shapes that numpy brings to that of ``shared``, in 0..1.
 
     Against a crowd region it is the share of the found area that lies inside, as COCO has it. 0/0,
     two empty areas, is 0.
     """
-    union = found[:, None] + wanted[None, :] - shared
+    union = found + wanted - shared
     if crowd is not None:
-        union = np.where(crowd[None, :], found[:, None], union)
+        union = np.where(crowd, found, union)
     ratio = np.divide(shared, union, out=np.zeros_like(shared), where=shared > 0)
     return np.asarray(np.minimum(ratio, 1.0), dtype=np.float64)  # rounding may pass 1
+
+
+def paired_iou(
+    found: NDArray[np.float64],
+    wanted: NDArray[np.float64],
+    crowd: NDArray[np.bool_] | None = None,
+) -> NDArray[np.float64]:
+    """IoU [...] of boxes [..., 4] (x, y, width, height), each with the other's of its place, 0..1.
+
+    Coordinates are continuous: a box of width 3 covers 3 pixels, without the extra one of PASCAL
+    VOC. ``crowd`` as in :func:`overlap_ratio`.
+    """
+    top_left = np.maximum(found[..., :2], wanted[..., :2])
+    bottom_right = np.minimum(found[..., :2] + found[..., 2:], wanted[..., :2] + wanted[..., 2:])
+    inside = np.maximum(bottom_right - top_left, 0.0)
+    return overlap_ratio(
+        inside[..., 0] * inside[..., 1],
+        found[..., 2] * found[..., 3],
+        wanted[..., 2] * wanted[..., 3],
+        crowd,
+    )
 
 
 def box_iou(
@@ -86,16 +107,5 @@ def box_iou(
     wanted: NDArray[np.float64],
     crowd: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
-    """IoU [n, m] of boxes [n, 4] and [m, 4] (x, y, width, height), in 0..1.
-
-    Coordinates are continuous: a box of width 3 covers 3 pixels, without the extra one of PASCAL
-    VOC. ``crowd`` as in :func:`overlap_ratio`.
-    """
-    top_left = np.maximum(found[:, None, :2], wanted[None, :, :2])
-    bottom_right = np.minimum(
-        found[:, None, :2] + found[:, None, 2:], wanted[None, :, :2] + wanted[None, :, 2:]
-    )
-    shared = np.prod(np.maximum(bottom_right - top_left, 0.0), axis=2)
-    return overlap_ratio(
-        shared, np.prod(found[:, 2:], axis=1), np.prod(wanted[:, 2:], axis=1), crowd
-    )
+    """:func:`paired_iou` [n, m] of every two of boxes [n, 4] and [m, 4]; ``crowd`` [m]."""
+    return paired_iou(found[:, None], wanted[None], crowd)

@@ -14,14 +14,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.grader.metrics.detection.average_precision import Scene, average_precision
+from services.grader.metrics.detection.average_precision import (
+    Scene,
+    Similarity,
+    average_precision,
+)
 from services.grader.metrics.detection.boxes import (
     Detections,
     Objects,
-    box_iou,
     check_rows,
     crowd_rows,
     overlap_ratio,
+    paired_iou,
 )
 from services.grader.metrics.detection.keypoints import (
     KnownPeople,
@@ -31,7 +35,7 @@ from services.grader.metrics.detection.keypoints import (
 )
 from services.grader.metrics.media_items import check_items
 from services.grader.metrics.result import MetricResult, count_missing
-from services.grader.metrics.segmentation.runs import RunLengths, intersections
+from services.grader.metrics.segmentation.runs import RunLengths, Walk, intersections
 
 #: COCO's limits of detections for one class in one picture.
 MAX_DETECTIONS: Final = 100
@@ -169,7 +173,7 @@ _NO_SCORES: Final = np.zeros(0)
 
 
 def _nothing(found: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.zeros((len(found), len(wanted)))
+    return np.zeros(np.broadcast(found, wanted).shape)
 
 
 def _box_scenes(
@@ -179,18 +183,15 @@ def _box_scenes(
         crowd = crowd_rows(key.crowd, len(key.boxes))
         if found is None:
             yield Scene(_NO_LABELS, _NO_SCORES, key.labels, crowd, crowd, _nothing)
-            continue
+        else:
+            overlap = _box_overlap(found.boxes, key.boxes, crowd)
+            yield Scene(found.labels, found.scores, key.labels, crowd, crowd, overlap)
 
-        def similarity(
-            rows: NDArray[np.int64],
-            wanted: NDArray[np.int64],
-            boxes: NDArray[np.float64] = found.boxes,
-            known: NDArray[np.float64] = key.boxes,
-            crowd: NDArray[np.bool_] = crowd,
-        ) -> NDArray[np.float64]:
-            return box_iou(boxes[rows], known[wanted], crowd[wanted])
 
-        yield Scene(found.labels, found.scores, key.labels, crowd, crowd, similarity)
+def _box_overlap(
+    boxes: NDArray[np.float64], known: NDArray[np.float64], crowd: NDArray[np.bool_]
+) -> Similarity:
+    return lambda rows, wanted: paired_iou(boxes[rows], known[wanted], crowd[wanted])
 
 
 def _mask_scenes(
@@ -200,25 +201,19 @@ def _mask_scenes(
         crowd = crowd_rows(key.crowd, len(key.masks))
         if found is None:
             yield Scene(_NO_LABELS, _NO_SCORES, key.labels, crowd, crowd, _nothing)
-            continue
+        else:
+            overlap = _mask_overlap(found.masks.walk(), key.masks.walk(), crowd)
+            yield Scene(found.labels, found.scores, key.labels, crowd, crowd, overlap)
 
-        def similarity(
-            rows: NDArray[np.int64],
-            wanted: NDArray[np.int64],
-            masks: RunLengths = found.masks,
-            known: RunLengths = key.masks,
-            crowd: NDArray[np.bool_] = crowd,
-        ) -> NDArray[np.float64]:
-            masks, known = masks.take(rows), known.take(wanted)
-            shared = intersections(masks, known).astype(np.float64)
-            return overlap_ratio(
-                shared,
-                masks.areas().astype(np.float64),
-                known.areas().astype(np.float64),
-                crowd[wanted],
-            )
 
-        yield Scene(found.labels, found.scores, key.labels, crowd, crowd, similarity)
+def _mask_overlap(masks: Walk, known: Walk, crowd: NDArray[np.bool_]) -> Similarity:
+    found_areas, wanted_areas = (side.areas().astype(np.float64) for side in (masks, known))
+    return lambda rows, wanted: overlap_ratio(
+        intersections(masks, known, rows, wanted).astype(np.float64),
+        found_areas[rows],
+        wanted_areas[wanted],
+        crowd[wanted],
+    )
 
 
 def _people_scenes(
@@ -230,19 +225,20 @@ def _people_scenes(
         one_class = np.zeros(len(key.keypoints), dtype=np.int64)
         if found is None:
             yield Scene(_NO_LABELS, _NO_SCORES, one_class, key.ignored, key.crowd, _nothing)
-            continue
+        else:
+            spreads = sigmas_of(found.keypoints.shape[1]) if sigmas is None else sigmas
+            labels = np.zeros(len(found.keypoints), dtype=np.int64)
+            alike = _likeness(found.keypoints, key, spreads)
+            yield Scene(labels, found.scores, one_class, key.ignored, key.crowd, alike)
 
-        def similarity(
-            rows: NDArray[np.int64],
-            wanted: NDArray[np.int64],
-            points: NDArray[np.float64] = found.keypoints,
-            key: KnownPeople = key,
-        ) -> NDArray[np.float64]:
-            known = KnownPeople(
-                key.keypoints[wanted], key.boxes[wanted], key.areas[wanted], key.crowd[wanted]
-            )
-            spreads = sigmas_of(points.shape[1]) if sigmas is None else sigmas
-            return object_keypoint_similarity(points[rows], known, spreads)
 
-        labels = np.zeros(len(found.keypoints), dtype=np.int64)
-        yield Scene(labels, found.scores, one_class, key.ignored, key.crowd, similarity)
+def _likeness(
+    points: NDArray[np.float64], key: KnownPeople, spreads: NDArray[np.float64]
+) -> Similarity:
+    def similarity(rows: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.float64]:
+        # All people are of one class: each of the surest is compared with everybody.
+        surest, place = np.unique(rows, return_inverse=True)
+        table = object_keypoint_similarity(points[surest], key, spreads)
+        return np.asarray(table[place, wanted])
+
+    return similarity

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +22,11 @@ MAX_INSTANCES: Final = 100
 class PointInstances:
     """The instances of one scene of p points.
 
-    ``instances`` int64 [p] is each point's row in ``labels``, -1 for none; ``labels`` int64 [n]
+    ``instances`` integers [p] are each point's row in ``labels``, -1 for none; ``labels`` int64 [n]
     and ``scores`` float64 [n] describe the instances. In a key the scores are not read.
     """
 
-    instances: NDArray[np.int64]
+    instances: NDArray[np.integer[Any]]
     labels: NDArray[np.int64]
     scores: NDArray[np.float64]
 
@@ -86,19 +86,23 @@ def _scene(
     overlap: NDArray[np.float64],
 ) -> Scene:
     def similarity(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float64]:
-        return overlap[np.ix_(rows, columns)]
+        return np.asarray(overlap[rows, columns])
 
     return Scene(labels, scores, wanted, ignored, ignored, similarity)
 
 
 def _overlap(
-    found: NDArray[np.int64], wanted: NDArray[np.int64], count: int, sizes: NDArray[np.int64]
+    found: NDArray[np.integer[Any]],
+    wanted: NDArray[np.integer[Any]],
+    count: int,
+    sizes: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     """The IoU float64 [found instances, wanted instances] of the sets of points."""
     both = (found >= 0) & (wanted >= 0)
-    pairs = np.bincount(found[both] * len(sizes) + wanted[both], minlength=count * len(sizes))
+    places = found[both].astype(np.int64) * len(sizes) + wanted[both]
+    pairs = np.bincount(places, minlength=count * len(sizes))
     return overlap_ratio(
         pairs.reshape(count, len(sizes)).astype(np.float64),
-        np.bincount(found + 1, minlength=count + 1)[1:].astype(np.float64),
+        np.bincount(found + 1, minlength=count + 1)[1:, None].astype(np.float64),
         sizes.astype(np.float64),
     )

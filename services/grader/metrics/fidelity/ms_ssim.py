@@ -41,6 +41,8 @@ WORST = -1.0
 LUMA = (0.299, 0.587, 0.114)
 
 _REACH = WINDOW // 2
+#: Planes of memory that one scale needs.
+_BUFFERS = 5
 _DISTANCES = np.arange(WINDOW, dtype=np.float64) - _REACH
 _KERNEL = np.exp(-(_DISTANCES**2) / (2 * SIGMA**2))
 _KERNEL /= _KERNEL.sum()
@@ -74,42 +76,78 @@ def ms_ssim(
 
 def picture_ms_ssim(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     """The MS-SSIM of two pictures [height, width, channels] float64 0..255, mean over channels."""
-    product = np.ones(first.shape[2])
+    height, width, channels = first.shape
+    room = np.empty((_BUFFERS, height * width))
+    values = []
+    for channel in range(channels):
+        one, two = (np.ascontiguousarray(side[:, :, channel]) for side in (first, second))
+        values.append(_plane_ms_ssim(one, two, room))
+    return float(np.mean(values))
+
+
+def _plane_ms_ssim(
+    first: NDArray[np.float64], second: NDArray[np.float64], room: NDArray[np.float64]
+) -> float:
+    """The MS-SSIM of two planes [height, width]; ``room`` as in :func:`_similarity`."""
+    product = 1.0
     for scale, weight in enumerate(WEIGHTS):
         last = scale == len(WEIGHTS) - 1
-        product *= np.maximum(_similarity(first, second, luminance=last), 0.0) ** weight
+        product *= max(_similarity(first, second, room, luminance=last), 0.0) ** weight
         if not last:
             first, second = _halved(first), _halved(second)
-    return float(product.mean())
+    return product
 
 
 def _similarity(
-    first: NDArray[np.float64], second: NDArray[np.float64], *, luminance: bool
-) -> NDArray[np.float64]:
-    """The mean of contrast-structure, times luminance at the last scale; per channel."""
-    mean_first, mean_second = _blurred(first), _blurred(second)
-    product, squares = mean_first * mean_second, mean_first**2 + mean_second**2
-    covariance = _blurred(first * second) - product
-    variances = _blurred(first**2 + second**2) - squares
-    local = (2 * covariance + C2) / (variances + C2)
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    room: NDArray[np.float64],
+    *,
+    luminance: bool,
+) -> float:
+    """The mean of contrast-structure, times luminance at the last scale.
+
+    ``room`` [_BUFFERS, pixels or more] is overwritten: memory that is asked for and given back for
+    each of the steps takes longer than they do.
+    """
+    one, two, three, four, five = (row[: first.size].reshape(first.shape) for row in room)
+    mean_first, mean_second = _blurred(first, one), _blurred(second, two)
+    covariance = _blurred(np.multiply(first, second, out=three), four)
+    product = np.multiply(mean_first, mean_second, out=_inside(three))
+    covariance -= product
+    squares = np.square(mean_first, out=mean_first)
+    squares += np.square(mean_second, out=mean_second)
+    energy = np.square(first, out=two)
+    energy += np.square(second, out=five)
+    variances = _blurred(energy, five)
+    variances -= squares
+    # From here on covariance becomes (2 cov + C2) / (variances + C2), times luminance.
+    covariance *= 2
+    covariance += C2
+    variances += C2
+    covariance /= variances
     if luminance:
-        local *= (2 * product + C1) / (squares + C1)
-    return np.asarray(local.mean(axis=(0, 1)))
+        covariance *= (2 * product + C1) / (squares + C1)
+    return float(covariance.mean())
 
 
-def _blurred(planes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Windowed means where the window fits: [height - 10, width - 10, channels]."""
-    blurred = cv2.sepFilter2D(planes, cv2.CV_64F, _KERNEL, _KERNEL)
-    shaped = np.asarray(blurred, dtype=np.float64).reshape(planes.shape)
-    return shaped[_REACH:-_REACH, _REACH:-_REACH]
+def _blurred(plane: NDArray[np.float64], out: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Windowed means where the window fits [height - 10, width - 10], in ``out``."""
+    cv2.sepFilter2D(plane, cv2.CV_64F, _KERNEL, _KERNEL, dst=out)
+    return _inside(out)
 
 
-def _halved(planes: NDArray[np.float64]) -> NDArray[np.float64]:
+def _inside(plane: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where the window fits."""
+    return plane[_REACH:-_REACH, _REACH:-_REACH]
+
+
+def _halved(plane: NDArray[np.float64]) -> NDArray[np.float64]:
     """The means of 2 x 2 pixels, the last row or column doubled where the side is odd."""
-    height, width = planes.shape[:2]
+    height, width = plane.shape
     if height % 2 or width % 2:
-        planes = np.pad(planes, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    rows = planes[0::2] + planes[1::2]
+        plane = np.pad(plane, ((0, height % 2), (0, width % 2)), mode="edge")
+    rows = plane[0::2] + plane[1::2]
     return (rows[:, 0::2] + rows[:, 1::2]) / 4
 
 

@@ -10,10 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from services.grader.metrics.media_items import ranges
+
+#: Spans of all pairs that are looked at together, about: bounds the memory of many large masks.
+_SPANS_AT_ONCE: Final = 1 << 20
 
 
 class Spans(NamedTuple):
@@ -28,16 +33,44 @@ class Spans(NamedTuple):
         return int((self.ends - self.starts).sum())
 
 
+class Walk(NamedTuple):
+    """The pixels of several masks of one size on one walk, mask after mask, column by column.
+
+    Position p of mask i is i * ``pixels`` + p there. The spans are not empty, but may touch;
+    ``first`` int64 [n + 1] is where each mask's begin.
+    """
+
+    spans: Spans
+    first: NDArray[np.int64]
+    pixels: int
+
+    def areas(self) -> NDArray[np.int64]:
+        """The number of pixels of each mask, int64 [n]."""
+        before = np.concatenate(([0], np.cumsum(self.spans.ends - self.spans.starts)))
+        return np.diff(before[self.first])
+
+    def reach(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where each mask begins and ends, counted from its own first pixel; int64 [n] each.
+
+        Both are 0 for a mask without pixels.
+        """
+        begins, ends = np.zeros((2, len(self.first) - 1), dtype=np.int64)
+        some = np.flatnonzero(np.diff(self.first))
+        begins[some] = self.spans.starts[self.first[some]] - some * self.pixels
+        ends[some] = self.spans.ends[self.first[some + 1] - 1] - some * self.pixels
+        return begins, ends
+
+
 @dataclass(frozen=True, slots=True)
 class RunLengths:
     """The masks of one picture, or of the frames of one video.
 
-    ``size`` is (height, width) in pixels; ``counts`` int64 holds the runs of all masks one after
+    ``size`` is (height, width) in pixels; ``counts`` integers hold the runs of all masks one after
     another, ``offsets`` int64 [n + 1] where each mask's runs begin.
     """
 
     size: tuple[int, int]
-    counts: NDArray[np.int64]
+    counts: NDArray[np.integer[Any]]
     offsets: NDArray[np.int64]
 
     def __post_init__(self) -> None:
@@ -63,9 +96,19 @@ class RunLengths:
         ends = bounds[1::2]
         return union(bounds[0::2][: len(ends)], ends)
 
+    def walk(self) -> Walk:
+        """All masks on one long walk."""
+        begins = np.repeat(self.offsets[:-1], np.diff(self.offsets))
+        second = (np.arange(len(self.counts)) - begins) % 2 == 1
+        filled = np.flatnonzero(second & (self.counts > 0))
+        ends = np.cumsum(self.counts, dtype=np.int64)[filled]
+        starts = ends - self.counts[filled].astype(np.int64)
+        first = np.searchsorted(filled, self.offsets)
+        return Walk(Spans(starts, ends), first, self.size[0] * self.size[1])
+
     def areas(self) -> NDArray[np.int64]:
         """The number of pixels of each mask, int64 [n]."""
-        return np.array([spans.covered for spans in self], dtype=np.int64)
+        return self.walk().areas()
 
     def take(self, masks: NDArray[np.int64]) -> RunLengths:
         """Some of the masks, in the given order."""
@@ -118,16 +161,28 @@ def shared(left: Spans, right: Spans) -> int:
     return int(_covered_below(right, left.ends).sum() - _covered_below(right, left.starts).sum())
 
 
-def intersections(left: RunLengths, right: RunLengths) -> NDArray[np.int64]:
-    """How many pixels each mask of ``left`` shares with each of ``right``, int64 [n, m]."""
-    mine = list(left)
-    starts = np.concatenate([spans.starts for spans in mine] or [np.zeros(0, dtype=np.int64)])
-    ends = np.concatenate([spans.ends for spans in mine] or [np.zeros(0, dtype=np.int64)])
-    owner = np.repeat(np.arange(len(mine)), [len(spans.starts) for spans in mine])
-    result = np.zeros((len(left), len(right)), dtype=np.int64)
-    for column, other in enumerate(right):
-        inside = _covered_below(other, ends) - _covered_below(other, starts)
-        np.add.at(result[:, column], owner, inside)
+def intersections(
+    left: Walk, right: Walk, rows: NDArray[np.int64], columns: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """How many pixels mask ``rows[i]`` of ``left`` shares with ``columns[i]`` of ``right``.
+
+    int64 [pairs]; the masks of both sides have one size.
+    """
+    result = np.zeros(len(rows), dtype=np.int64)
+    (begins, ends), (other_begins, other_ends) = left.reach(), right.reach()
+    near = (begins[rows] < other_ends[columns]) & (other_begins[columns] < ends[rows])
+    pairs = np.flatnonzero(near)
+    sizes = np.diff(left.first)[rows[pairs]]
+    cuts = np.arange(_SPANS_AT_ONCE, sizes.sum(), _SPANS_AT_ONCE)
+    for part in np.split(np.arange(len(pairs)), np.searchsorted(np.cumsum(sizes), cuts)):
+        row, column, size = rows[pairs[part]], columns[pairs[part]], sizes[part]
+        spans = ranges(left.first[row], size)
+        shift = np.repeat((column - row) * left.pixels, size)
+        inside = _covered_below(right.spans, left.spans.ends[spans] + shift)
+        inside -= _covered_below(right.spans, left.spans.starts[spans] + shift)
+        before = np.concatenate(([0], np.cumsum(inside)))
+        last = np.cumsum(size)
+        result[pairs[part]] = before[last] - before[last - size]
     return result
 
 

@@ -19,8 +19,9 @@ from services.grader.metrics.result import (
     count_missing,
     mean_result,
 )
-from services.grader.metrics.text.ngrams import GramCounts, IntArray, count_ngrams, encode, lookup
-from services.grader.metrics.text.normalise import column_words
+from services.grader.metrics.text.lines import encode_lines
+from services.grader.metrics.text.ngrams import GramCounts, IntArray, count_ngrams, lookup
+from services.grader.metrics.text.normalise import word_lines
 
 ORDERS = 4
 #: Standard deviation of the length penalty, in bigrams.
@@ -44,7 +45,7 @@ def cider(predictions: Sequence[str | None], references: Sequence[Sequence[str]]
         raise ValueError("CIDEr needs a key of at least two items")
     texts = [prediction or "" for prediction in predictions]
     texts += [reference for accepted in references for reference in accepted]
-    documents = encode(column_words(texts))
+    documents = encode_lines(word_lines(texts)).documents
     counts = np.array([len(texts) for texts in references], dtype=np.int64)
     item_of = np.repeat(np.arange(n, dtype=np.int64), counts)
     similarity = np.zeros(len(item_of))

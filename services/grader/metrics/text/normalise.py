@@ -134,13 +134,14 @@ def words(text: str) -> list[str]:
     return _separate(fold(text)).split()
 
 
-def column_words(texts: list[str]) -> list[list[str]]:
-    """:func:`words` of each text, all of them in one go."""
-    folded = [fold(text) for text in texts]
-    column = "\n".join(folded)
+def word_lines(texts: list[str]) -> str:
+    """:func:`words` of each text as a line of words between plain spaces, all in one go."""
+    column = "\n".join(texts)
     if column.count("\n") != len(texts) - 1:
-        column = "\n".join([text.replace("\n", " ") for text in folded])
-    return [line.split() for line in _separate(column).split("\n")]
+        column = "\n".join([text.replace("\n", " ") for text in texts])
+    if column.isascii():
+        return _separate(fold(column))
+    return _separate("\n".join([fold(text) for text in column.split("\n")]))
 
 
 def _separate(folded: str) -> str:

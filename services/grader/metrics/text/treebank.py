@@ -9,8 +9,9 @@ the rules look across white space in a few places only:
 * the period that ends the text is split off, closing quotes and brackets after it included;
 * an apostrophe before a plain space is split earlier than one before a line break.
 
-So a chunk's tokens depend on the chunk and on whether it is first or last; texts in the rare
-remaining cases go through the rules as a whole. Every step is linear in the length of the text.
+So a chunk's tokens depend on the chunk and on whether it is first or last, and the chunks of a
+column are numbered without a look at each of them; texts in the rare remaining cases go through the
+rules as a whole. Every step is linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -18,13 +19,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from services.grader.metrics.text.ngrams import Documents, encode
-
-#: Texts split and looked up at once; one text with odd white space sends its batch the slower way.
-BATCH_TEXTS = 64
+from services.grader.metrics.text.lines import Lines, encode_lines
+from services.grader.metrics.text.ngrams import Documents, IntArray, encode
 
 #: Unicode White_Space. Python's own white space also holds U+001C to U+001F, which end a token but
 #: are no white space to the rules.
@@ -37,6 +37,10 @@ _OTHER_WORD_CHARACTERS = re.compile(
     "[\u200c\u200d\u24b6-\u24e9\U0001f130-\U0001f149\U0001f150-\U0001f169\U0001f170-\U0001f189]"
 )
 _ANY_SPACES = re.compile(f"[{_SPACES}]+")
+#: Where else ``str.split`` splits than at plain spaces and line breaks.
+_OTHER_SPACES = (*_SPACES.replace(" ", "").replace("\n", ""), *"\x1c\x1d\x1e\x1f")
+#: Stands for a text that goes through the rules as a whole.
+_ANY_WORD = "x"
 
 #: Where another white space than the plain one changes the tokens.
 _SPACE_MATTERS = re.compile(r"'[^\S ]|[^\S ][\"']|[\x1c-\x1f]")
@@ -195,131 +199,122 @@ def _tokens_between(chunk: str) -> tuple[str, ...]:
     return tuple(split_words(f"x {chunk} x")[1:-1])
 
 
-class _Pieces(dict["str | tuple[str, ...]", int]):
-    """Numbers of pieces: of chunks between two others, and of tokens found by the rules."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tokens: list[tuple[str, ...]] = []
-
-    def __missing__(self, piece: str | tuple[str, ...]) -> int:
-        self.tokens.append(_tokens_between(piece) if isinstance(piece, str) else piece)
-        number = self[piece] = len(self)
-        return number
+def _at_start(chunk: str) -> tuple[str, ...] | None:
+    """The tokens of a chunk that begins its text and does not end it; None for those in between."""
+    return tuple(split_words(f"{chunk} x")[:-1]) if chunk[0] in _QUOTES else None
 
 
-def _ends_like_any_other(chunk: str) -> bool:
-    """Whether a chunk has the same tokens at the end of a text as before a space.
+def _at_end(chunk: str) -> tuple[str, ...] | None:
+    """The tokens of a chunk that ends its text, after a space; None for those in between.
 
-    So it is without a period and a final apostrophe, if it is not closers only: those may belong to
-    an earlier period.
+    It is not of closers only, and a period that ended it has been split off. Another period, or a
+    final apostrophe, takes the rules.
     """
-    return "." not in chunk and chunk[-1] != "'" and chunk.strip(_CLOSERS_AND_QUOTES) != ""
+    if chunk == "." or not ("." in chunk or chunk[-1] == "'"):
+        return None
+    return tuple(split_words(f"x {chunk}")[1:])
 
 
-class WordTokenizer:
-    """Tokenizes texts; what it remembers of them goes with it.
+def _alone(chunk: str) -> tuple[str, ...] | None:
+    """The tokens of a chunk that is its text; None for those in between."""
+    return None if _is_plain(chunk) else tuple(split_words(chunk))
 
-    Not kept between columns, so that no part of a sealed answer outlives its job.
+
+def _plainly_spaced(text: str) -> str | None:
+    """A text of the same tokens with single spaces; None where its white space matters."""
+    line = " ".join(text.split())
+    if line in {text, ""}:
+        return line
+    if (
+        _SPACE_MATTERS.search(text)
+        or (text[-1].isspace() and line[-1] == "'")
+        or (text[0].isspace() and not line[0].isalnum())
+    ):
+        return None
+    return line
+
+
+def _line(text: str) -> str | None:
+    """A text with single spaces and the period that ends it apart; None for the rules as a whole.
+
+    Those it takes where the last chunk is closers only, which may belong to an earlier period.
+    """
+    end = text[-1:]
+    # The period is a token, and what precedes it then stands before a space.
+    if end == "." and text[-2:-1] not in {"", ".", " "}:
+        return f"{text[:-1]} ."
+    if end and end in _CLOSERS_AND_QUOTES:
+        last = text[text.rfind(" ") + 1 :]
+        return text if last.strip(_CLOSERS_AND_QUOTES) else None
+    return text
+
+
+class Pieces(NamedTuple):
+    """The tokens of texts in pieces, most of which are one chunk wherever it stands.
+
+    ``tokens`` of each piece; ``numbers`` int64 of the pieces of all texts in a row; ``counts``
+    int64 [texts] how many each text has.
     """
 
-    def __init__(self) -> None:
-        self._pieces = _Pieces()
-        self._number = self._pieces.__getitem__
-        self._period = self._number((".",))
-
-    def __call__(self, text: str) -> list[str]:
-        """The tokens of one text, as ``NLTKWordTokenizer().tokenize(text)``."""
-        numbers: list[int] = []
-        self._append(text, numbers)
-        return [token for number in numbers for token in self._pieces.tokens[number]]
-
-    def encode(self, texts: Sequence[str]) -> Documents:
-        """The tokens of each text as ids."""
-        numbers: list[int] = []
-        ends = [0]
-        for start in range(0, len(texts), BATCH_TEXTS):
-            self._append_batch(texts[start : start + BATCH_TEXTS], numbers, ends)
-        pieces = encode(self._pieces.tokens)
-        number = np.array(numbers, dtype=np.int64)
-        sizes = pieces.lengths[number]
-        # Each piece's ids in a row: the start of its ids, counted up from its first token.
-        last = np.cumsum(sizes)
-        starts = (np.cumsum(pieces.lengths) - pieces.lengths)[number]
-        ids = pieces.ids[np.arange(sizes.sum()) + np.repeat(starts - last + sizes, sizes)]
-        lengths = np.diff(np.concatenate(([0], last))[ends])
-        return Documents(ids, lengths, pieces.vocabulary)
-
-    def _append_batch(self, texts: Sequence[str], numbers: list[int], ends: list[int]) -> None:
-        """Adds the numbers of each text's pieces, and where they end.
-
-        Texts without any white space but single spaces between their chunks, the usual ones, are
-        split and looked up together.
-        """
-        # The period that ends a text is a token, and what precedes it then stands before a space.
-        spaced = [
-            f"{text[:-1]} ." if text[-1:] == "." and text[-2:-1] not in {"", ".", " "} else text
-            for text in texts
-        ]
-        joined = " ".join(spaced)
-        chunks = joined.split()
-        if " ".join(chunks) != joined:
-            for text in texts:
-                self._append(text, numbers)
-                ends.append(len(numbers))
-            return
-        known = list(map(self._number, chunks))
-        start = copied = 0
-        for text, original in zip(spaced, texts, strict=True):
-            end = start + text.count(" ") + 1
-            last = chunks[end - 1]
-            if end == start + 1 or not (last == "." or _ends_like_any_other(last)):
-                numbers += known[copied:start]
-                self._append(original, numbers)
-                copied = end
-            elif text[0] in _QUOTES:
-                known[start] = self._first(chunks[start])
-            ends.append(len(numbers) + end - copied)
-            start = end
-        numbers += known[copied:]
-
-    def _append(self, text: str, numbers: list[int]) -> None:
-        """Adds the numbers of one text's pieces."""
-        chunks = text.split()
-        if not chunks:
-            return
-        last = chunks.pop()
-        begins_text = not text[0].isspace()
-        plainly_spaced = " ".join((*chunks, last)) == text
-        if not last.strip(_CLOSERS_AND_QUOTES) or (
-            not plainly_spaced
-            and (_SPACE_MATTERS.search(text) or (text[-1].isspace() and last[-1] == "'"))
-        ):
-            numbers.append(self._number(tuple(split_words(text))))
-            return
-        if not chunks and begins_text:
-            numbers.append(self._number(tuple(split_words(last))))
-            return
-        start = len(numbers)
-        numbers.extend(map(self._number, chunks))
-        if chunks and begins_text and text[0] in _QUOTES:
-            numbers[start] = self._first(chunks[0])
-        self._append_last(last, numbers)
-
-    def _first(self, chunk: str) -> int:
-        """The number of a chunk that begins its text."""
-        return self._number(tuple(split_words(f"{chunk} x")[:-1]))
-
-    def _append_last(self, chunk: str, numbers: list[int]) -> None:
-        """Adds the numbers of the chunk that ends its text, after a space."""
-        if chunk[-1] == "." and chunk[-2:-1] not in {"", "."}:
-            numbers += (self._number(chunk[:-1]), self._period)
-        elif _ends_like_any_other(chunk):
-            numbers.append(self._number(chunk))
-        else:
-            numbers.append(self._number(tuple(split_words(f"x {chunk}")[1:])))
+    tokens: list[tuple[str, ...]]
+    numbers: IntArray
+    counts: IntArray
 
 
 def encode_words(texts: Sequence[str]) -> Documents:
     """The tokens of a column of texts as ids."""
-    return WordTokenizer().encode(texts)
+    tokens, numbers, counts = split_column(texts)
+    pieces = encode(tokens)
+    sizes = pieces.lengths[numbers]
+    # Each piece's ids in a row: the start of its ids, counted up from its first token.
+    last = np.cumsum(sizes)
+    starts = (np.cumsum(pieces.lengths) - pieces.lengths)[numbers]
+    ids = pieces.ids[np.arange(sizes.sum()) + np.repeat(starts - last + sizes, sizes)]
+    ends = np.concatenate(([0], last))[np.cumsum(counts)]
+    return Documents(ids, np.diff(ends, prepend=0), pieces.vocabulary)
+
+
+def split_column(texts: Sequence[str]) -> Pieces:
+    """The tokens of a column of texts: those of ``NLTKWordTokenizer().tokenize`` of each."""
+    lines = list(map(_line, texts))
+    encoded = _encode_usual(lines)
+    if encoded is None:
+        spaced = map(_plainly_spaced, texts)
+        lines = [None if text is None else _line(text) for text in spaced]
+        encoded = encode_lines(_column(lines))
+    chunks, ids, counts = encoded.words(), encoded.documents.ids, encoded.documents.lengths
+    tokens = list(map(_tokens_between, chunks))
+    numbers = ids.copy()
+    ends = np.cumsum(counts)
+    starts = ends - counts
+    for places, rule in (
+        (starts[counts > 1], _at_start),
+        (ends[counts > 1] - 1, _at_end),
+        (starts[counts == 1], _alone),
+    ):
+        piece_of = np.arange(len(chunks))
+        for chunk in np.unique(ids[places]).tolist():
+            found = rule(chunks[chunk])
+            if found is not None:
+                piece_of[chunk] = len(tokens)
+                tokens.append(found)
+        numbers[places] = piece_of[ids[places]]
+    for place, text, line in zip(starts.tolist(), texts, lines, strict=True):
+        if line is None:
+            numbers[place] = len(tokens)
+            tokens.append(tuple(split_words(text)))
+    return Pieces(tokens, numbers, counts)
+
+
+def _column(lines: Sequence[str | None]) -> str:
+    return "\n".join([_ANY_WORD if line is None else line for line in lines])
+
+
+def _encode_usual(lines: Sequence[str | None]) -> Lines | None:
+    """The chunks of the lines; None where there is other white space than a space between two."""
+    column = _column(lines)
+    if any(space in column for space in _OTHER_SPACES):
+        return None
+    encoded = encode_lines(column)
+    usual = encoded.single_spaced and len(encoded.documents.lengths) == len(lines)
+    return encoded if usual else None

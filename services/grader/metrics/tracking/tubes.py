@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.grader.metrics.detection.boxes import check_rows, check_width
+from services.grader.metrics.detection.boxes import check_rows, check_width, paired_iou
 from services.grader.metrics.media_items import check_items
 from services.grader.metrics.result import PERCENT, MetricResult, count_missing, mean_result
 
@@ -55,7 +55,7 @@ def tube_viou(
         mine, wanted = _shared_frames(found, key)
         either = len(found.frames) + len(key.frames) - len(mine)
         if either:
-            overlap = _paired_iou(found.boxes[mine], key.boxes[wanted])
+            overlap = paired_iou(found.boxes[mine], key.boxes[wanted])
             samples[item] = PERCENT * float(overlap.sum()) / either
     return mean_result(samples, count_missing(predictions))
 
@@ -83,7 +83,7 @@ def success_auc(
             continue
         mine, wanted = _shared_frames(found, key)
         overlap = np.zeros(len(key.frames))
-        overlap[wanted] = _paired_iou(found.boxes[mine], key.boxes[wanted])
+        overlap[wanted] = paired_iou(found.boxes[mine], key.boxes[wanted])
         success = np.mean(overlap[:, None] > SUCCESS_THRESHOLDS[None, :], axis=0)
         samples[item] = PERCENT * float(np.mean(success))
     return mean_result(samples, count_missing(predictions))
@@ -99,14 +99,3 @@ def _shared_frames(found: Tube, key: Tube) -> tuple[NDArray[np.int64], NDArray[n
         found.frames, key.frames, assume_unique=True, return_indices=True
     )
     return mine, wanted
-
-
-def _paired_iou(found: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
-    """IoU [t] of box i of one side with box i of the other; 0/0 is 0."""
-    corner = np.maximum(found[:, :2], wanted[:, :2])
-    end = np.minimum(found[:, :2] + found[:, 2:], wanted[:, :2] + wanted[:, 2:])
-    both = np.prod(np.maximum(end - corner, 0.0), axis=1)
-    union = np.prod(found[:, 2:], axis=1) + np.prod(wanted[:, 2:], axis=1) - both
-    ratio = np.divide(both, union, out=np.zeros_like(both), where=both > 0)
-    # x + width - x may round above width, and an IoU above 1 would exceed the last threshold.
-    return np.asarray(np.minimum(ratio, 1.0), dtype=np.float64)

@@ -21,7 +21,7 @@ from services.grader.metrics.features.verdicts import (
     classified_accuracy,
     musiq,
 )
-from services.grader.metrics.media import BATCH, embed_answered
+from services.grader.metrics.media import BATCH, BATCH_BYTES, embed_answered
 from services.grader.metrics.motion.consistency import background_consistency, dino_score
 from services.grader.metrics.motion.video_text import action_success, viclip_score
 from services.grader.metrics.sound.clap import clap_score, style_clap
@@ -122,6 +122,24 @@ def test_a_long_column_is_read_once_and_in_batches():
     assert positions == [item for item in range(len(shown)) if item % 3]
     np.testing.assert_array_equal(features, IMAGE([shown[item] for item in positions]))
     assert sizes == [BATCH, BATCH, len(positions) - 2 * BATCH]
+
+
+def test_large_media_go_to_the_network_in_smaller_batches():
+    # A view of one zero: its size counts, without the memory.
+    large = np.broadcast_to(np.uint8(0), (BATCH_BYTES // 4 + 1,))
+    small = np.zeros(10, np.uint8)
+    lengths = []
+
+    def network(media):
+        lengths.append(len(media))
+        return np.array([[float(medium.size)] for medium in media])
+
+    column = [large, None, large, small, large, large, small, large, small]
+    positions, features = embed_answered(network, column)
+
+    assert lengths == [5, 3]
+    assert positions == [0, 2, 3, 4, 5, 6, 7, 8]
+    assert features[:, 0].tolist() == [float(column[place].size) for place in positions]
 
 
 def test_an_embedding_of_length_0_has_cosine_0_and_huge_ones_do_not_overflow():

@@ -57,6 +57,18 @@ def test_the_standard_form_is_point_cloud_utils():
     )
 
 
+@pytest.mark.parametrize("points", ["mean", "sum"])
+def test_points_in_one_place_count_each(points):
+    generator = np.random.default_rng(5)
+    many = np.concatenate([np.zeros((5000, 3)), generator.normal(size=(7, 3))])
+    few = generator.normal(size=(300, 3))
+    form = ChamferForm("euclidean", points)
+
+    for first, second in ((many, few), (few, many)):
+        expected = by_torch(first, second, "euclidean", points, "sum", 1.0)
+        assert chamfer_distance(first, second, form) == pytest.approx(expected, rel=1e-12)
+
+
 def test_two_points_by_hand():
     first, second = np.array([[0.0, 0, 0], [1, 0, 0]]), np.array([[0.0, 0, 3]])
 

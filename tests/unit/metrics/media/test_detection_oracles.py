@@ -183,7 +183,8 @@ def test_areas_and_intersections_are_those_of_the_pixels_and_of_pycocotools():
     right[0], left[0] = False, True
     mine, other = run_lengths(left), run_lengths(right)
 
-    shared = intersections(mine, other)
+    rows, columns = np.indices((9, 7)).reshape(2, -1)
+    shared = intersections(mine.walk(), other.walk(), rows, columns).reshape(9, 7)
 
     assert (shared == np.einsum("nhw,mhw->nm", left.astype(int), right.astype(int))).all()
     assert (mine.areas() == coco_mask.area(rle(mine))).all()
