@@ -41,6 +41,7 @@ layers: $(STAMP) ## The one-way layers between packages
 .PHONY: verify
 verify: $(STAMP) ## Prove that generated files are current
 	$(PY) tools/gen_proto.py --verify
+	$(PY) -m tools.gen_answers_page --verify
 
 .PHONY: bench
 bench: $(STAMP) ## Measure; prints ratios and figures of one run
@@ -56,6 +57,10 @@ fix: $(STAMP) ## Format, and mend what the linter can
 .PHONY: proto
 proto: $(STAMP) ## Regenerate the stubs from proto/
 	$(PY) tools/gen_proto.py
+
+.PHONY: pages
+pages: $(STAMP) ## Regenerate the pages that are made from the code
+	$(PY) -m tools.gen_answers_page
 
 .PHONY: install
 install: $(STAMP) ## Make the virtual environment

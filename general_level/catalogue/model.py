@@ -10,8 +10,9 @@ arXiv 2505.04620 (ICML 2025), sections 3 and 4.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 
 class Modality(enum.StrEnum):
@@ -231,6 +232,17 @@ class Catalogue:
     def references(self, list_id: str | None = None) -> ReferenceList:
         """The named reference list, or the default one; KeyError for an unknown id."""
         return self.reference_lists[list_id or self.default_reference_list]
+
+    def with_planned(self, metric_ids: Collection[str]) -> Catalogue:
+        """The same where these metrics are planned, so that their tasks are unscored.
+
+        KeyError for an unknown metric.
+        """
+        planned = {
+            metric_id: replace(self.metrics[metric_id], grading=Grading.PLANNED)
+            for metric_id in metric_ids
+        }
+        return replace(self, metrics=MappingProxyType({**self.metrics, **planned}))
 
     def metric_of(self, task_id: str) -> Metric:
         """The metric that grades a task; KeyError for an unknown task."""

@@ -95,6 +95,7 @@ class Code(enum.StrEnum):
     MEDIA_OBJECTS = "GL184"
     MEDIA_NO_CONTENT = "GL185"
     ANSWERS_TOO_LARGE = "GL186"
+    ANSWER_DOES_NOT_FIT = "GL187"
 
 
 #: The codes that only a grader finds, because the checker does not open media files. They are
@@ -108,6 +109,7 @@ CONTENT_CODES = frozenset(
         Code.MEDIA_OBJECTS,
         Code.MEDIA_NO_CONTENT,
         Code.ANSWERS_TOO_LARGE,
+        Code.ANSWER_DOES_NOT_FIT,
     }
 )
 
@@ -241,8 +243,7 @@ RULES: Mapping[Code, Rule] = MappingProxyType(
         Code.ENCLOSING_FOLDER: Rule(
             "Enclosing folder",
             "Everything lies inside the folder {folder}.",
-            "Pack the folder's content instead of the folder, or allow the checker to strip it "
-            "(`--allow-strip`): nothing else changes.",
+            "Pack the folder's content instead of the folder.",
         ),
         Code.ENCLOSING_FOLDER_STRIPPED: Rule(
             "Enclosing folder stripped",
@@ -484,6 +485,12 @@ RULES: Mapping[Code, Rule] = MappingProxyType(
             "Answers of the task too large together",
             "All answers of this task together are larger than is read; this one is beyond it.",
             "Write the answers in the size that the task asks for.",
+            _W,
+        ),
+        Code.ANSWER_DOES_NOT_FIT: Rule(
+            "Answer does not fit its item",
+            "The answer has another size, another number of frames or points than its item.",
+            "Write it in the size of the item's input, as the task asks; it counted as missing.",
             _W,
         ),
     }

@@ -13,9 +13,12 @@ import click
 from general_level import catalogue
 from general_level.catalogue.model import Catalogue, Modality, Task
 from services.grader import app, score_command, seal_command
+from services.grader.media.table import BINDINGS
 from services.grader.metrics.table import TEXT_METRICS
 from services.grader.pipeline import is_served
 from services.grader.settings import GraderSettings
+from services.grader.weights.errors import WeightsInvalid
+from services.grader.weights.manifest import Manifest, load_manifest
 from services.kit.logging import configure_logging
 from services.kit.settings import SettingInvalid
 
@@ -40,7 +43,11 @@ def serve(modality: str | None) -> None:
         )
     except SettingInvalid as error:
         raise click.ClickException(str(error)) from error
-    if not asyncio.run(app.serve(settings)):
+    try:
+        served = asyncio.run(app.serve(settings))
+    except WeightsInvalid as error:
+        raise click.ClickException(f"{error.reason}: {error}") from error
+    if not served:
         sys.exit(1)
 
 
@@ -59,21 +66,27 @@ def serve(modality: str | None) -> None:
     help="A catalogue of your own; wins over --catalogue.",
 )
 def tasks(form: str, name: str, catalogue_folder: Path | None) -> None:
-    """List every task with its metric and what grades it; - where nothing does yet."""
+    """List every task with its metric, what grades it and which weights that needs."""
     bench = catalogue.load(catalogue_folder, name=name)
-    rows = [task_row(bench, task) for task in bench.tasks.values()]
+    manifest = load_manifest()
+    rows = [task_row(bench, task, manifest) for task in bench.tasks.values()]
     if form == "json":
         click.echo(json.dumps(rows, indent=1))
         return
     for row in rows:
-        click.echo("  ".join(row[column] or "-" for column in ("task", "metric", "scorer")))
+        click.echo(
+            "  ".join(row[column] or "-" for column in ("task", "metric", "scorer", "weights"))
+        )
 
 
-def task_row(bench: Catalogue, task: Task) -> dict[str, str]:
-    """One task for the list; ``scorer`` is empty where this grader has none yet."""
-    metric = TEXT_METRICS.get(task.metric_id)
+def task_row(bench: Catalogue, task: Task, manifest: Manifest) -> dict[str, str]:
+    """One task for the list; ``scorer`` is empty where this grader has none yet.
+
+    ``weights`` are the networks that its metric needs, by their ids, with commas between.
+    """
     scorer = oracle = ""
     if is_served(bench, task):
+        metric = TEXT_METRICS.get(task.metric_id) or BINDINGS.get(task.metric_id)
         if metric is not None:
             function = metric.function
             scorer, oracle = f"{function.__module__}.{function.__qualname__}", metric.oracle
@@ -87,7 +100,7 @@ def task_row(bench: Catalogue, task: Task) -> dict[str, str]:
         "answer_kind": task.answer_kind.value,
         "scorer": scorer,
         "oracle": oracle,
-        "weights": "",
+        "weights": ", ".join(weights.id for weights in manifest.needed_by(task.metric_id)),
     }
 
 

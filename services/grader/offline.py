@@ -1,8 +1,7 @@
 """The score of one task outside the service: a prediction.json and a plain annotation.json in.
 
 It is for operators who check a grade and for those who contribute a task. Nothing is sealed and
-nothing is signed; checker, references, metric and mapping are those of the service. The files are
-read in this process, so only what one trusts as much as one's own belongs here.
+nothing is signed; checker, decode box, metric and mapping are those of the service.
 
 Of the answers nothing is in a result, in an error or in a repr.
 """
@@ -10,10 +9,10 @@ Of the answers nothing is in a result, in an error or in a repr.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from general_level.catalogue import Catalogue, Grading, Metric, Task, to_score
 from general_level.errors import GeneralLevelError, InvalidRequest, UnknownTask
@@ -28,15 +27,19 @@ from general_level.submission import (
 from general_level.submission.answer_forms import form_of
 from general_level.submission.check import MAX_ABSENT_IDS_SHOWN
 from general_level.submission.layout import PREDICTION_FILE
+from services.grader.computing import align, compute, wants_content
 from services.grader.decode.columns import Answers
-from services.grader.metrics.table import TEXT_METRICS
+from services.grader.keys import KeyItem
+from services.grader.media.table import BINDINGS
+from services.grader.networks import HeldNetworks, Networks, NetworkSettings
+from services.grader.offline_content import decode
 from services.grader.pipeline import is_served
-from services.grader.ratings import MAX_RATINGS_BYTES, RatingsInvalid
-from services.grader.scoring import align, compute
 from services.grader.sealing.answers import holds_files
 from services.grader.sealing.layout import ANNOTATION_NAME, TaskFolder, TaskNames
 from services.grader.sealing.prepare import Annotation, prepare, read_annotation
 from services.grader.sealing.report import EXPLANATIONS, Problem, Trouble
+from services.grader.weights.errors import WeightsInvalid
+from services.kit.ratings import RATINGS_BYTES_MAX, RatingsInvalid
 
 #: Items of an unusable annotation that the error names.
 MAX_ITEMS_NAMED: Final = 5
@@ -96,33 +99,49 @@ def score_offline(
     predictions: Path,
     answers: Path,
     ratings: Path | None = None,
+    networks: Networks | None = None,
 ) -> OfflineScore:
     """Scores ``predictions`` (see `find_predictions`) against an ``annotation.json`` or its folder.
 
-    ``ratings`` is the file of verdicts, for a task whose metric is rated and for no other.
+    ``ratings`` is the file of verdicts, for a task whose metric is rated and for no other;
+    ``networks`` serve the metrics that need weights, by default those without any. Media and
+    structured answers go through a decode box, with the walls that this machine has.
 
-    Raises UnknownTask, MetricNotServed, AnswersUnusable, RatingsUnusable, ScoringFailed, and
-    ScoreRefused for a value outside the metric's bounds; OSError where a file cannot be read.
+    Raises UnknownTask, MetricNotServed, AnswersUnusable, RatingsUnusable, ScoringFailed,
+    WeightsInvalid where networks lack, and ScoreRefused for a value outside the metric's bounds;
+    OSError where a file cannot be read.
     """
     task = catalogue.tasks.get(task_id)
     if task is None:
         raise UnknownTask(task=task_id, catalogue=catalogue.id)
     metric = catalogue.metrics[task.metric_id]
-    if not _has_scorer(catalogue, task):
+    if not is_served(catalogue, task):
         raise MetricNotServed(metric=metric.id, task=task.id)
     verdicts = _verdicts(metric, ratings)
-    key = read_references(catalogue, task, answers)
+    key = read_key(catalogue, task, answers)
+    item_ids = [item.id for item in key.items]
     sink = FindingSink()
-    given = _checked_answers(task, find_predictions(task, predictions), list(key), sink)
+    file = find_predictions(task, predictions)
+    given = _checked_answers(task, file, item_ids, sink)
     if not sink.ok:
-        return OfflineScore(task.id, metric.id, len(key), sink.findings)
+        return OfflineScore(task.id, metric.id, len(key.items), sink.findings)
+    kind, options = task.answer_kind, task.options or {}
+    networks = networks or HeldNetworks(NetworkSettings())
     try:
-        result, _unknown = compute(metric, task.options or {}, key, given, verdicts)
+        if file is not None and metric.id in BINDINGS:
+            given = decode(task, file.parent, wants_content(metric, kind), sink)
+        computed = compute(metric, kind, options, key, given, verdicts, networks)
+        result = computed.result
     except RatingsInvalid as error:
-        raise RatingsUnusable(f"Reason: {error}.", task=task.id) from None
+        raise RatingsUnusable(str(error), task=task.id) from None
+    except WeightsInvalid:
+        raise
     except Exception as error:
         # Its message may quote an answer: it ends here.
         raise ScoringFailed(task=task.id, metric=metric.id, error=type(error).__name__) from None
+    path = f"{task.archive_path}/{PREDICTION_FILE}"
+    for row in computed.unfit_rows:
+        sink.add(Code.ANSWER_DOES_NOT_FIT, path, row)
     if result.stderr is not None and not math.isfinite(result.stderr):
         raise ScoringFailed(task=task.id, metric=metric.id, error="standard error not finite")
     return OfflineScore(
@@ -147,8 +166,16 @@ def find_predictions(task: Task, place: Path) -> Path | None:
     return None
 
 
-def read_references(catalogue: Catalogue, task: Task, place: Path) -> Mapping[str, list[Any]]:
-    """The accepted answers by item id, as sealing makes them from an annotation.json.
+@dataclass(frozen=True, slots=True, repr=False)
+class PlainKey:
+    """The accepted answers of a task as sealing would have them, and the files that they name."""
+
+    items: Sequence[KeyItem]
+    media: Mapping[str, bytes]
+
+
+def read_key(catalogue: Catalogue, task: Task, place: Path) -> PlainKey:
+    """The accepted answers, as sealing makes them from an annotation.json.
 
     Stricter than sealing with unmatched items: one item that could not be sealed refuses the whole,
     since a score over the rest would be of another key. Media of inputs need not be there. Raises
@@ -172,18 +199,8 @@ def read_references(catalogue: Catalogue, task: Task, place: Path) -> Mapping[st
         raise _unusable(task, kept_out[0].trouble, kept_out)
     if not prepared.keys:
         raise _unusable(task, Trouble.TASK_WITHOUT_DATA)
-    return {item.id: list(item.references) for item in prepared.keys}
-
-
-def _has_scorer(catalogue: Catalogue, task: Task) -> bool:
-    """Whether the task is graded and needs nothing but its prediction.json for it."""
-    metric = catalogue.metrics[task.metric_id]
-    if not is_served(catalogue, task):
-        return False
-    scorer = TEXT_METRICS.get(metric.id)
-    return metric.grading is Grading.RATINGS or (
-        scorer is not None and task.answer_kind in scorer.kinds
-    )
+    media = {name: (parent / name).read_bytes() for name in sorted(prepared.answer_files)}
+    return PlainKey(prepared.keys, media)
 
 
 def _verdicts(metric: Metric, file: Path | None) -> bytes:
@@ -194,7 +211,7 @@ def _verdicts(metric: Metric, file: Path | None) -> bytes:
     if file is None:
         raise RatingsUnusable("This metric is the mean of ratings: give them.", metric=metric.id)
     with file.open("rb") as stream:
-        return stream.read(MAX_RATINGS_BYTES + 1)  # one byte more is told as too many
+        return stream.read(RATINGS_BYTES_MAX + 1)  # one byte more is told as too many
 
 
 def _check_names(

@@ -9,34 +9,48 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from general_level.catalogue.limits import MAX_MEMBER_BYTES, MAX_MEMBERS, MAX_PATH_BYTES
 from general_level.catalogue.model import Catalogue, Grading, Task
 from general_level.submission.codes import Code
 from services.grader import golden
-from services.grader.decode.box import BoxRefusal, DecodeBox, Decoded, IncomingMember
+from services.grader.computing import wants_content
+from services.grader.decode.box import BoxRefusal, DecodeBox, Decoded, IncomingMember, MemberFault
 from services.grader.decode.columns import FORMS
+from services.grader.decode.contents import CONTENT_KINDS
 from services.grader.decode.protocol import BoxFinding, DecodeRequest
 from services.grader.outcomes import Fault, GraderFault, JobFinding, Refused, Scored
 from services.grader.scorer_process import ScorerProcess
 from services.grader.scoring import JobFacts
 from services.grader.telemetry import Telemetry
 
-#: One golden case may take this long; a real one takes milliseconds.
-SELF_TEST_SECONDS: Final = 60.0
+#: One golden case may take this long; the first that asks a network waits until it is read.
+SELF_TEST_SECONDS: Final = 600.0
+#: Boxes that one attempt at a job may end: four media files, at each of which two end.
+MAX_BOXES_PER_JOB: Final = 9
+#: What a lab is told of a file that ends boxes, by how they ended.
+_CULPRITS: Final = {Fault.OUT_OF_MEMORY: Code.MEDIA_TOO_LARGE}
+
+#: Reads the members of a job from the start, each time that it is called.
+Members = Callable[[], AsyncIterator[IncomingMember]]
 
 
-def served_metrics(catalogue: Catalogue, modality: str) -> tuple[str, ...]:
-    """The metrics that this code can compute for the tasks of a modality."""
+def served_metrics(
+    catalogue: Catalogue, modality: str, waiting: Collection[str] = ()
+) -> tuple[str, ...]:
+    """The metrics that this code can compute for the tasks of a modality.
+
+    Those ``waiting`` for weights are left out.
+    """
     used = {
         task.metric_id
         for task in catalogue.tasks.values()
         if task.modality.value == modality and is_served(catalogue, task)
     }
-    return tuple(metric for metric in catalogue.metrics if metric in used)
+    return tuple(metric for metric in catalogue.metrics if metric in used.difference(waiting))
 
 
 def is_served(catalogue: Catalogue, task: Task) -> bool:
@@ -44,7 +58,8 @@ def is_served(catalogue: Catalogue, task: Task) -> bool:
     metric = catalogue.metrics[task.metric_id]
     return (
         metric.grading is not Grading.PLANNED
-        and task.answer_kind in FORMS
+        and (task.answer_kind in FORMS or task.answer_kind in CONTENT_KINDS)
+        and task.answer_kind in metric.answer_kinds
         and metric.id in golden.CASES
     )
 
@@ -72,26 +87,31 @@ class _Box:
 
 
 class Boxes:
-    """The open boxes: one per submission, the least recently used closed over ``capacity``."""
+    """The open boxes of submissions, the least recently used closed over ``capacity``.
 
-    def __init__(self, start: Callable[[], Awaitable[DecodeBox]], capacity: int) -> None:
+    A submission has one, and a second one where it has media whose content is decoded: a box that
+    loads the libraries for that takes far longer to start. ``start`` is told which is wanted.
+    """
+
+    def __init__(self, start: Callable[[bool], Awaitable[DecodeBox]], capacity: int) -> None:
         self._start = start
         self._capacity = capacity
-        self._slots: OrderedDict[str, _Box] = OrderedDict()
+        self._slots: OrderedDict[tuple[str, bool], _Box] = OrderedDict()
 
     async def decode(
         self, submission_id: str, request: DecodeRequest, members: AsyncIterator[IncomingMember]
     ) -> Decoded | BoxRefusal:
         """Decodes in the submission's box, which is started if there is none that lives."""
-        slot = self._slots.setdefault(submission_id, _Box())
-        self._slots.move_to_end(submission_id)
+        key = (submission_id, request.content)
+        slot = self._slots.setdefault(key, _Box())
+        self._slots.move_to_end(key)
         slot.users += 1
         try:
             await self._shrink()
             async with slot.turn:
                 if slot.box is None or not slot.box.alive:
                     await _close(slot)
-                    slot.box = await self._start()
+                    slot.box = await self._start(request.content)
                 return await slot.box.decode(request, members)
         finally:
             slot.users -= 1
@@ -181,14 +201,16 @@ class Pipeline:
         self._telemetry = telemetry
         self._score_seconds = score_seconds
 
-    async def grade(self, job: Job, members: AsyncIterator[IncomingMember]) -> Scored | Refused:
+    async def grade(self, job: Job, members: Members) -> Scored | Refused:
         """The job's outcome; GraderFault where it has none by a fault of ours."""
         task = self._task(job)
-        request = DecodeRequest(task.answer_kind, task.options or {})
-        reading = MembersRead(members)
+        metric = self._catalogue.metrics[task.metric_id]
+        request = DecodeRequest(
+            task.answer_kind, task.options or {}, wants_content(metric, task.answer_kind)
+        )
         with self._telemetry.stage("decoding"):
-            decoded = await self._boxes.decode(job.submission_id, request, aiter(reading))
-        paths = list(reading.digests)
+            decoded, digests = await self._decode(job, request, members)
+        paths = list(digests)
         findings = tuple(_finding(found, paths) for found in decoded.findings)
         if isinstance(decoded, BoxRefusal):
             return Refused(findings)
@@ -197,16 +219,23 @@ class Pipeline:
             task_id=job.task_id,
             catalogue_id=job.catalogue_id,
             archive_sha256=job.archive_sha256,
-            members={
-                f"{task.archive_path}/{path}": digest for path, digest in reading.digests.items()
-            },
+            members={f"{task.archive_path}/{path}": digest for path, digest in digests.items()},
             ratings=job.ratings,
         )
-        with self._telemetry.stage("scoring"):
-            score = await self._scorer.score(facts, decoded.arrays, self._score_seconds)
-        unknown = tuple(
-            JobFinding(Code.UNKNOWN_ID.value, paths[0], row, warning=True)
-            for row in score.unknown_rows
+        try:
+            with self._telemetry.stage("scoring"):
+                score = await self._scorer.score(
+                    facts, decoded.arrays, self._score_seconds, decoded.parts
+                )
+        finally:
+            decoded.close()
+        about_rows = tuple(
+            JobFinding(code.value, paths[0], row, warning=True)
+            for code, rows in (
+                (Code.UNKNOWN_ID, score.unknown_rows),
+                (Code.ANSWER_DOES_NOT_FIT, score.unfit_rows),
+            )
+            for row in rows
         )
         return Scored(
             score.value,
@@ -214,8 +243,35 @@ class Pipeline:
             score.item_count,
             score.missing_count,
             score.envelope,
-            findings + unknown,
+            findings + about_rows,
         )
+
+    async def _decode(
+        self, job: Job, request: DecodeRequest, members: Members
+    ) -> tuple[Decoded | BoxRefusal, Mapping[str, str]]:
+        """What the box made of the members, and their digests by path.
+
+        A media file at which two boxes ended is the cause: it becomes a finding of its items, and
+        the others are decoded without it.
+        """
+        suspects: set[int] = set()
+        for _ in range(MAX_BOXES_PER_JOB - 1):
+            reading = MembersRead(members())
+            try:
+                decoded = await self._boxes.decode(job.submission_id, request, aiter(reading))
+            except MemberFault as fault:
+                # prediction.json is number 0: what ends a box there is no media file.
+                if not request.content or not fault.member:
+                    raise
+                if fault.member in suspects:
+                    code = _CULPRITS.get(fault.fault, Code.MEDIA_UNREADABLE)
+                    request = replace(request, skip={**request.skip, fault.member: code})
+                suspects.add(fault.member)
+            else:
+                return decoded, reading.digests
+        reading = MembersRead(members())
+        decoded = await self._boxes.decode(job.submission_id, request, aiter(reading))
+        return decoded, reading.digests
 
     def _task(self, job: Job) -> Task:
         task = self._catalogue.tasks.get(job.task_id)
@@ -232,18 +288,22 @@ class Pipeline:
         """
         failed: list[str] = []
         for case in golden.for_metrics(metric_ids):
-            request = DecodeRequest(case.kind, case.options)
-            decoded = await self._boxes.decode(
-                "self-test", request, _one_member(case.prediction_json)
-            )
+            content = wants_content(self._catalogue.metrics[case.metric_id], case.kind)
+            request = DecodeRequest(case.kind, case.options, content)
+            decoded = await self._boxes.decode("self-test", request, _members(case.members))
+            if isinstance(decoded, BoxRefusal):
+                failed.append(case.metric_id)
+                continue
             try:
-                if isinstance(decoded, BoxRefusal):
-                    raise GraderFault(Fault.INTERNAL, "self-test")
-                await self._scorer.self_test(case.metric_id, decoded.arrays, SELF_TEST_SECONDS)
+                await self._scorer.self_test(
+                    case.metric_id, decoded.arrays, SELF_TEST_SECONDS, decoded.parts
+                )
             except GraderFault as fault:
                 if fault.stage == "starting-scorer":
                     raise
                 failed.append(case.metric_id)
+            finally:
+                decoded.close()
         return failed
 
     async def close_idle(self) -> None:
@@ -256,11 +316,12 @@ class Pipeline:
         await self._scorer.close()
 
 
-async def _one_member(data: bytes) -> AsyncIterator[IncomingMember]:
-    async def chunks() -> AsyncIterator[bytes]:
+async def _members(files: Mapping[str, bytes]) -> AsyncIterator[IncomingMember]:
+    async def chunks(data: bytes) -> AsyncIterator[bytes]:
         yield data
 
-    yield IncomingMember("prediction.json", len(data), chunks())
+    for path, data in files.items():
+        yield IncomingMember(path, len(data), chunks(data))
 
 
 def _finding(found: BoxFinding, paths: list[str]) -> JobFinding:

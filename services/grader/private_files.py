@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -25,25 +26,35 @@ class KeyUnavailable(GeneralLevelError):
 
 
 def read_private_file(path: Path, *, what: str) -> bytes:
-    """The content of a small secret file that nobody but its owner can touch.
+    """The content of a small secret file that nobody else can touch; see :func:`is_private`.
 
-    Raises KeyUnavailable with ``why``: unreadable, mode (the group or others have a right to it),
-    or too-large.
+    Raises KeyUnavailable with ``why``: unreadable, mode (others have a right to it), or too-large.
     """
     try:
         with path.open("rb") as file:
             # Of the open file, not of the path: what is checked is what is read.
-            mode = os.fstat(file.fileno()).st_mode
+            status = os.fstat(file.fileno())
             content = file.read(MAX_SECRET_BYTES + 1)
     except OSError:
         raise KeyUnavailable("The file cannot be read.", what=what, why="unreadable") from None
-    if mode & _OTHERS:
+    if not is_private(status, os.geteuid(), {os.getegid(), *os.getgroups()}):
         raise KeyUnavailable(
             "Only its owner may have rights to the file: chmod 600.", what=what, why="mode"
         )
     if len(content) > MAX_SECRET_BYTES:
         raise KeyUnavailable("The file is too large.", what=what, why="too-large")
     return content
+
+
+def is_private(status: os.stat_result, user: int, groups: Collection[int]) -> bool:
+    """Whether nobody but the file's owner can touch it.
+
+    A secret that an orchestrator mounts belongs to root and is read through a group of the process,
+    which itself is not root: Kubernetes' ``fsGroup``. There the group may read, and no more.
+    """
+    rights = status.st_mode & _OTHERS
+    mounted = status.st_uid == 0 and user != 0 and status.st_gid in groups
+    return not rights or (mounted and rights == stat.S_IRGRP)
 
 
 def write_private_file(path: Path, content: bytes) -> None:

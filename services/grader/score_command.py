@@ -15,6 +15,7 @@ from typing import Any, Final
 import click
 
 from general_level.errors import CatalogueError, GeneralLevelError
+from services.grader.networks import CPU, HeldNetworks, Networks, NetworkSettings
 from services.grader.offline import OfflineScore, score_offline
 from services.kit.catalogues import open_catalogue
 
@@ -51,25 +52,49 @@ class NoScore(click.ClickException):
     help="A shipped catalogue's name, or a folder of the same format.",
 )
 @click.option("--ratings", type=_FILE, help="Verdicts (JSON), for a metric of ratings only.")
+@click.option(
+    "--weights",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder of networks, for metrics that need them.",
+)
+@click.option("--weights-pins", "pins", type=_FILE, help="Its digests, as sha256sum prints them.")
+@click.option("--device", default=CPU, show_default=True, help="cpu, cuda or cuda:<index>.")
+@click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True)
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
 def score(
-    task_id: str, predictions: Path, answers: Path, catalogue: str, ratings: Path | None, form: str
+    task_id: str,
+    predictions: Path,
+    answers: Path,
+    catalogue: str,
+    ratings: Path | None,
+    weights: Path | None,
+    pins: Path | None,
+    device: str,
+    threads: int,
+    form: str,
 ) -> None:
     """Score one task's predictions against plain answers, by the code of the service.
 
     Exit code 1 where findings refuse the file, 2 where there is no score for another reason.
     """
-    outcome = _outcome(task_id, predictions, answers, catalogue, ratings)
+    networks = HeldNetworks(NetworkSettings(weights, pins, device, threads))
+    outcome = _outcome(task_id, predictions, answers, catalogue, ratings, networks)
     click.echo(json.dumps(_as_json(outcome), indent=1) if form == "json" else _as_table(outcome))
     if outcome.refused:
         raise click.exceptions.Exit(EXIT_REFUSED)
 
 
 def _outcome(
-    task_id: str, predictions: Path, answers: Path, catalogue: str, ratings: Path | None
+    task_id: str,
+    predictions: Path,
+    answers: Path,
+    catalogue: str,
+    ratings: Path | None,
+    networks: Networks,
 ) -> OfflineScore:
     try:
-        return score_offline(open_catalogue(catalogue), task_id, predictions, answers, ratings)
+        bench = open_catalogue(catalogue)
+        return score_offline(bench, task_id, predictions, answers, ratings, networks)
     except CatalogueError as error:  # its message has all that its metadata has
         raise NoScore(f"{error.reason}: {error}") from None
     except GeneralLevelError as error:

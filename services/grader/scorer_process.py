@@ -41,21 +41,32 @@ class ScorerProcess:
         """The child's process id while there is one."""
         return self._child.pid if self._child and self._child.alive else None
 
-    async def score(self, facts: JobFacts, arrays: Arrays, deadline_seconds: float) -> SignedScore:
-        """The signed score of one job.
+    async def score(
+        self,
+        facts: JobFacts,
+        arrays: Arrays,
+        deadline_seconds: float,
+        parts: Path | None = None,
+    ) -> SignedScore:
+        """The signed score of one job, whose media's content lies in the file ``parts``.
 
         Raises GraderFault; a scorer that died or overran has been ended by then, and the next call
         starts another.
         """
         try:
-            request = scorer_protocol.encode_job(facts, arrays)
+            request = scorer_protocol.encode_job(facts, arrays, parts)
         except FrameInvalid:
             raise GraderFault(Fault.DECODER_CRASHED, "decoding-answer") from None
         return _score_of(await self._ask(request, deadline_seconds))
 
-    async def self_test(self, case: str, arrays: Arrays, deadline_seconds: float) -> None:
+    async def self_test(
+        self, case: str, arrays: Arrays, deadline_seconds: float, parts: Path | None = None
+    ) -> None:
         """Scores a golden case; GraderFault where the known score does not come out."""
-        request = {"golden": frames.from_bytes(case.encode()), **arrays}
+        try:
+            request = scorer_protocol.encode_self_test(case, arrays, parts)
+        except FrameInvalid:
+            raise GraderFault(Fault.DECODER_CRASHED, "self-test") from None
         result = await self._ask(request, deadline_seconds)
         (fault,) = frames.array(result, "fault", "u1").tolist() or (Fault.INTERNAL,)
         if fault:
@@ -104,7 +115,7 @@ class ScorerProcess:
         if frames.array(ready, "fault", "u1").tolist() != [0]:
             what, why = frames.array(ready, "words", "u1").tolist()
             get_logger().error(
-                "keys unavailable",
+                "scorer not ready",
                 what=scorer_protocol.word(scorer_protocol.KEY_OBJECTS, what),
                 why=scorer_protocol.word(scorer_protocol.KEY_REASONS, why),
             )

@@ -19,16 +19,20 @@ import numpy as np
 from general_level.dsse import MAX_ENVELOPE_BYTES
 from services.grader.decode import frames
 from services.grader.decode.frames import Arrays, FrameInvalid, FrameLimits
+from services.grader.decode.spool import Parts
+from services.grader.networks import NetworkSettings
 from services.grader.outcomes import MAX_FINDINGS, Fault
 from services.grader.scoring import JobFacts, ScoringFault, SignedScore, Stage
 
 #: A job's frame: the box's answer, plus ratings and facts.
 JOB_LIMITS: Final = FrameLimits(payload_bytes=640 * 1024 * 1024)
+#: One part of the content of media, as the box may send it.
+PART_LIMITS: Final = FrameLimits()
 #: What comes back: the envelope and some hundred numbers.
 RESULT_LIMITS: Final = FrameLimits(payload_bytes=2 * MAX_ENVELOPE_BYTES)
 
-#: Which secret could not be used and why, as numbers; ``services.grader.keys`` has the words.
-KEY_OBJECTS: Final = ("identity", "signing-key", "bundle", "key")
+#: What could not be used and why, as numbers; ``services.grader.keys`` has most of the words.
+KEY_OBJECTS: Final = ("identity", "signing-key", "bundle", "key", "device")
 KEY_REASONS: Final = (
     "unreadable",
     "mode",
@@ -39,11 +43,12 @@ KEY_REASONS: Final = (
     "commitment",
     "unknown-task",
     "other-catalogue",
+    "not-there",
 )
 UNKNOWN_WORD: Final = 255
 
 #: What the worker says beside a box's arrays; a box that uses one of these names means no good.
-RESERVED_NAMES: Final = frozenset({"job", "ratings", "golden"})
+RESERVED_NAMES: Final = frozenset({"job", "ratings", "golden", "parts"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,7 @@ class ScorerConfig:
     image_digest: str
     device: str
     version: str
+    networks: NetworkSettings = NetworkSettings()  # noqa: RUF009 - frozen
 
 
 def encode_config(config: ScorerConfig) -> Arrays:
@@ -73,17 +79,19 @@ def decode_config(arrays: Arrays) -> ScorerConfig:
     folder = fields.pop("catalogue_folder")
     for name in ("bundle", "identity", "signing_key"):
         fields[name] = Path(fields[name])
+    networks = fields["networks"]
+    for name in ("weights", "pins"):
+        networks[name] = Path(networks[name]) if networks[name] else None
+    fields["networks"] = NetworkSettings(**networks)
     return ScorerConfig(catalogue_folder=Path(folder) if folder else None, **fields)
 
 
-def encode_job(facts: JobFacts, arrays: Arrays) -> Arrays:
-    """A job's frame: its facts, its ratings, the answers.
+def encode_job(facts: JobFacts, arrays: Arrays, parts: Path | None = None) -> Arrays:
+    """A job's frame: its facts, its ratings, the answers, and where their parts lie.
 
     FrameInvalid where the answers hold a name of the worker's: the facts and the ratings are what
     the gateway said, whatever the box would have the scorer believe.
     """
-    if not RESERVED_NAMES.isdisjoint(arrays):
-        raise FrameInvalid("an array of a reserved name")
     fields = {
         "submission_id": facts.submission_id,
         "task_id": facts.task_id,
@@ -94,8 +102,28 @@ def encode_job(facts: JobFacts, arrays: Arrays) -> Arrays:
     return {
         "job": frames.from_bytes(json.dumps(fields).encode()),
         "ratings": frames.from_bytes(facts.ratings),
-        **arrays,
+        **_answers(arrays, parts),
     }
+
+
+def encode_self_test(case: str, arrays: Arrays, parts: Path | None = None) -> Arrays:
+    """A self-test's frame: the golden case's name beside its answers; FrameInvalid as above."""
+    return {"golden": frames.from_bytes(case.encode()), **_answers(arrays, parts)}
+
+
+def _answers(arrays: Arrays, parts: Path | None) -> Arrays:
+    if not RESERVED_NAMES.isdisjoint(arrays):
+        raise FrameInvalid("an array of a reserved name")
+    return {"parts": frames.from_bytes(str(parts or "").encode()), **arrays}
+
+
+def decode_parts(arrays: Arrays) -> Parts:
+    """The content of media that a frame's answers refer to, none where there is none.
+
+    FrameInvalid where the file is cut off, OSError where it is gone.
+    """
+    path = arrays["parts"].tobytes().decode()
+    return Parts(Path(path) if path else None, PART_LIMITS)
 
 
 def decode_job(arrays: Arrays) -> JobFacts:
@@ -114,6 +142,7 @@ def encode_score(score: SignedScore) -> Arrays:
         "counts": np.array([score.item_count, score.missing_count], dtype=np.int64),
         "envelope": frames.from_bytes(score.envelope),
         "unknown_rows": np.array(score.unknown_rows, dtype=np.int64),
+        "unfit_rows": np.array(score.unfit_rows, dtype=np.int64),
     }
 
 
@@ -141,12 +170,15 @@ def decode_result(arrays: Arrays) -> SignedScore:
     errors = frames.array(arrays, "standard_error", "<f8").tolist()
     items, missing = _exactly(frames.array(arrays, "counts", "<i8"), 2)
     envelope = frames.array(arrays, "envelope", "u1").tobytes()
-    rows = frames.array(arrays, "unknown_rows", "<i8").tolist()
-    if len(errors) > 1 or not 0 <= missing <= items or len(rows) > MAX_FINDINGS:
+    unknown = frames.array(arrays, "unknown_rows", "<i8").tolist()
+    unfit = frames.array(arrays, "unfit_rows", "<i8").tolist()
+    too_many = max(len(unknown), len(unfit)) > MAX_FINDINGS
+    if len(errors) > 1 or not 0 <= missing <= items or too_many:
         raise FrameInvalid("a score that contradicts itself")
     if not 0 < len(envelope) <= MAX_ENVELOPE_BYTES:
         raise FrameInvalid("an envelope of a length out of range")
-    return SignedScore(value, errors[0] if errors else None, items, missing, envelope, tuple(rows))
+    error = errors[0] if errors else None
+    return SignedScore(value, error, items, missing, envelope, tuple(unknown), tuple(unfit))
 
 
 def _exactly(array: Any, count: int) -> list[Any]:

@@ -9,19 +9,31 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
 from general_level.catalogue.mapping import is_legal
-from general_level.catalogue.model import Catalogue, Direction, Grading, Metric, Task
+from general_level.catalogue.model import (
+    Catalogue,
+    Metric,
+    Task,
+)
 from general_level.statements import GraderInfo, ScoreStatement
+from services.grader.computing import Answered, compute, wants_content
 from services.grader.decode import columns
-from services.grader.decode.columns import Answers
 from services.grader.decode.frames import Arrays, FrameInvalid
 from services.grader.metrics.result import MetricResult
-from services.grader.outcomes import MAX_FINDINGS, Fault
-from services.grader.ratings import RatingsInvalid, mean_rating, parse_ratings
+from services.grader.networks import NO_NETWORKS, Networks, OutOfMemory
+from services.grader.outcomes import Fault
+from services.grader.weights.errors import WeightsInvalid
 from services.kit.clock import Clock
+from services.kit.ratings import RatingsInvalid
+
+#: What leaves the scorer of a value and of its standard error, in significant digits. All digits of
+#: a mean of errors could carry answers out: a lab may choose predictions so that each item fills
+#: digits of its own.
+VALUE_DIGITS: Final = 6
+ERROR_DIGITS: Final = 3
 
 
 class Stage(enum.IntEnum):
@@ -44,21 +56,8 @@ class ScoringFault(Exception):
         super().__init__(f"{fault.name} in {stage.name}")
 
 
-class KeyItem(Protocol):
-    """One item of an answer key."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def references(self) -> Sequence[Any]: ...
-
-
-class Key(Protocol):
+class Key(Answered, Protocol):
     """The answers of one task and what was published about them."""
-
-    @property
-    def items(self) -> Sequence[KeyItem]: ...
 
     @property
     def key_version(self) -> str: ...
@@ -87,7 +86,11 @@ class JobFacts:
 
 @dataclass(frozen=True, slots=True)
 class SignedScore:
-    """What leaves the scorer; ``unknown_rows`` are rows whose id the key does not have."""
+    """What leaves the scorer.
+
+    ``unknown_rows`` are rows whose id the key does not have, ``unfit_rows`` those whose answer
+    cannot be compared with their item, such as a picture of another size.
+    """
 
     value: float
     standard_error: float | None
@@ -95,63 +98,7 @@ class SignedScore:
     missing_count: int
     envelope: bytes
     unknown_rows: tuple[int, ...]
-
-
-#: How a task's options become a metric's keywords; every other option belongs to the schema.
-_OPTIONS: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
-    "k": ("k", int),
-    "threshold": ("threshold", float),
-    "tokens": ("unit", {"characters": "character", "words": "word"}.__getitem__),
-}
-
-
-def metric_options(given: Mapping[str, str], known: frozenset[str]) -> dict[str, Any]:
-    """The keywords of a metric, from its task's options."""
-    return {
-        keyword: convert(given[option])
-        for option, (keyword, convert) in _OPTIONS.items()
-        if option in given and keyword in known
-    }
-
-
-def compute(
-    metric: Metric,
-    options: Mapping[str, str],
-    key: Mapping[str, Sequence[Any]],
-    answers: Answers,
-    ratings: bytes,
-) -> tuple[MetricResult, tuple[int, ...]]:
-    """The value of a metric over a key (item id to references), and the rows of unknown ids.
-
-    Raises KeyError for a metric without a scorer, RatingsInvalid for unusable ratings.
-    """
-    item_ids = list(key)
-    values, unknown = align(answers, item_ids)
-    if metric.grading is Grading.RATINGS:
-        low, high = metric.minimum, metric.maximum
-        if low is None or high is None:
-            raise KeyError(metric.id)
-        worst = low if metric.direction is Direction.HIGHER else high
-        verdicts = parse_ratings(ratings, low, high)
-        return mean_rating(verdicts, item_ids, frozenset(answers.ids), worst), unknown
-    # Imported late: a scorer of ratings alone need not wait for it.
-    from services.grader.metrics.table import TEXT_METRICS  # noqa: PLC0415
-
-    scorer = TEXT_METRICS[metric.id]
-    keywords = metric_options(options, scorer.options)
-    return scorer.function(values, list(key.values()), **keywords), unknown
-
-
-def align(answers: Answers, item_ids: Sequence[str]) -> tuple[list[Any], tuple[int, ...]]:
-    """The answers in key order, None where there is none, and the rows of unknown ids."""
-    by_id = dict(zip(answers.ids, answers.values, strict=True))
-    known = set(item_ids)
-    unknown = [
-        row
-        for identifier, row in zip(answers.ids, answers.rows, strict=True)
-        if identifier not in known
-    ]
-    return [by_id.get(identifier) for identifier in item_ids], tuple(unknown[:MAX_FINDINGS])
+    unfit_rows: tuple[int, ...] = ()
 
 
 class Scorer:
@@ -164,20 +111,30 @@ class Scorer:
         sign: Callable[[ScoreStatement], bytes],
         grader: GraderInfo,
         clock: Clock,
+        networks: Networks = NO_NETWORKS,
     ) -> None:
         self._catalogue = catalogue
         self._keys = keys
         self._sign = sign
         self._grader = grader
         self._clock = clock
+        self._networks = networks
+
+    @property
+    def networks(self) -> Networks:
+        """The networks that metrics are given."""
+        return self._networks
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
         """The catalogue's metrics by id."""
         return self._catalogue.metrics
 
-    def score(self, facts: JobFacts, arrays: Arrays) -> SignedScore:
-        """The signed score of one job; ScoringFault for every way in which there is none."""
+    def score(self, facts: JobFacts, arrays: Arrays, parts: Sequence[Arrays] = ()) -> SignedScore:
+        """The signed score of one job; ScoringFault for every way in which there is none.
+
+        ``parts`` are those of the media's content (``spool.Parts``).
+        """
         stage = Stage.READING
         try:
             task = self._catalogue.tasks.get(facts.task_id)
@@ -187,15 +144,17 @@ class Scorer:
             stage = Stage.OPENING_KEY
             key = self._open(facts.task_id)
             stage = Stage.UNPACKING
-            answers = columns.unpack(task.answer_kind, arrays)
+            kind, options = task.answer_kind, task.options or {}
+            content = parts if wants_content(metric, kind) else None
+            answers = columns.unpack(kind, arrays, options, content)
             stage = Stage.COMPUTING
-            references = {item.id: item.references for item in key.items}
-            options = task.options or {}
-            result, unknown = compute(metric, options, references, answers, facts.ratings)
+            computed = compute(metric, kind, options, key, answers, facts.ratings, self._networks)
             stage = Stage.CHECKING_VALUE
-            _check(metric, result)
+            _check(metric, computed.result)
+            result = _rounded(computed.result)
             stage = Stage.SIGNING
-            envelope = self._sign(self._statement(task, metric, key, result, facts))
+            grader = replace(self._grader, device=computed.device or self._grader.device)
+            envelope = self._sign(self._statement(task, metric, key, result, facts, grader))
         except ScoringFault:
             raise
         except MemoryError:
@@ -204,10 +163,22 @@ class Scorer:
             raise ScoringFault(Fault.DECODER_CRASHED, stage) from None
         except RatingsInvalid:
             raise ScoringFault(Fault.ILLEGAL_SCORE, stage) from None
+        except WeightsInvalid:
+            raise ScoringFault(Fault.WEIGHTS_UNAVAILABLE, stage) from None
+        except OutOfMemory:
+            raise ScoringFault(Fault.OUT_OF_MEMORY, stage) from None
         except Exception:
             # Its message may quote an answer: it ends here.
             raise ScoringFault(_unforeseen(stage), stage) from None
-        return SignedScore(result.value, result.stderr, result.n, result.missing, envelope, unknown)
+        return SignedScore(
+            result.value,
+            result.stderr,
+            result.n,
+            result.missing,
+            envelope,
+            computed.unknown_rows,
+            computed.unfit_rows,
+        )
 
     def _open(self, task_id: str) -> Key:
         try:
@@ -218,7 +189,13 @@ class Scorer:
             raise ScoringFault(Fault.KEY_UNAVAILABLE, Stage.OPENING_KEY) from None
 
     def _statement(
-        self, task: Task, metric: Metric, key: Key, result: MetricResult, facts: JobFacts
+        self,
+        task: Task,
+        metric: Metric,
+        key: Key,
+        result: MetricResult,
+        facts: JobFacts,
+        grader: GraderInfo,
     ) -> ScoreStatement:
         return ScoreStatement(
             submission_id=facts.submission_id,
@@ -232,7 +209,7 @@ class Scorer:
             missing_count=result.missing,
             key_version=key.key_version,
             key_commitment=key.commitment,
-            grader=self._grader,
+            grader=grader,
             scored_time=self._clock.now(),
             archive_sha256=facts.archive_sha256,
             members=facts.members,
@@ -245,6 +222,16 @@ def _check(metric: Metric, result: MetricResult) -> None:
     error_legal = error is None or (math.isfinite(error) and error >= 0)
     if not error_legal or not is_legal(metric, result.value):
         raise ScoringFault(Fault.ILLEGAL_SCORE, Stage.CHECKING_VALUE)
+
+
+def _rounded(result: MetricResult) -> MetricResult:
+    """The result with the digits that may leave."""
+    error = result.stderr
+    return replace(
+        result,
+        value=float(f"{result.value:.{VALUE_DIGITS}g}"),
+        stderr=None if error is None else float(f"{error:.{ERROR_DIGITS}g}"),
+    )
 
 
 def _unforeseen(stage: Stage) -> Fault:

@@ -11,6 +11,7 @@ from typing import Final
 
 from general_level.catalogue.model import Modality
 from services.grader.decode.box import BoxLimits, Isolation
+from services.grader.networks import CPU, NetworkSettings
 from services.grader.scorer_protocol import ScorerConfig
 from services.kit.settings import Environment, Secret, SettingInvalid
 
@@ -39,7 +40,8 @@ class GraderSettings:
 
     ``bundle``, ``identity`` and ``signing_key`` are paths that the scorer process alone opens.
     ``pipeline_depth`` jobs are between the first byte read and the score; up to ``jobs`` are held,
-    but never more work than ``prefetch_seconds`` at the present pace.
+    but never more work than ``prefetch_seconds`` at the present pace. ``networks`` says where
+    weights lie and what runs them.
     """
 
     modality: Modality
@@ -64,7 +66,7 @@ class GraderSettings:
     box_limits: BoxLimits = BoxLimits()  # noqa: RUF009 - frozen
     scorer_memory_bytes: int = 8 * 1024 * _MIB
     image_digest: str = "unreleased"
-    device: str = "cpu"
+    networks: NetworkSettings = NetworkSettings()  # noqa: RUF009 - frozen
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = None
 
@@ -79,7 +81,8 @@ class GraderSettings:
             signing_key=self.signing_key,
             memory_bytes=self.scorer_memory_bytes,
             image_digest=self.image_digest,
-            device=self.device,
+            device=CPU,
+            networks=self.networks,
             version=version(),
         )
 
@@ -117,10 +120,11 @@ class GraderSettings:
                 memory_bytes=env.integer("BOX_MEMORY_MIB", 2048, low=256, high=65_536) * _MIB,
                 cpu_seconds=env.integer("BOX_CPU_SECONDS", 3600, low=1, high=86_400),
                 decode_seconds=env.number("BOX_DECODE_SECONDS", 300.0, low=1.0, high=3600.0),
+                parts_bytes=env.integer("BOX_PARTS_MIB", 32_768, low=64, high=2**20) * _MIB,
             ),
             scorer_memory_bytes=env.integer("SCORER_MEMORY_MIB", 8192, low=512, high=2**20) * _MIB,
             image_digest=env.text("IMAGE_DIGEST", "unreleased"),
-            device=env.text("DEVICE", "cpu"),
+            networks=network_settings(environ),
             metrics_host=env.text("METRICS_HOST", "127.0.0.1"),
             metrics_port=(
                 env.integer("METRICS_PORT", 0, low=0, high=65_535)
@@ -128,6 +132,17 @@ class GraderSettings:
                 else None
             ),
         )
+
+
+def network_settings(environ: Mapping[str, str]) -> NetworkSettings:
+    """The part of ``GRADER_…`` that says where weights lie and what runs them. SettingInvalid."""
+    env = Environment(environ, PREFIX)
+    return NetworkSettings(
+        weights=_absolute(env.path("WEIGHTS")),
+        pins=_absolute(env.path("WEIGHTS_PINS")),
+        device=env.text("DEVICE", CPU),
+        threads=env.integer("THREADS", 1, low=1, high=256),
+    )
 
 
 def _missing(name: str) -> SettingInvalid:

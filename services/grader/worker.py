@@ -11,6 +11,7 @@ import contextlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from structlog.typing import FilteringBoundLogger
@@ -85,14 +86,19 @@ class Worker:
         self._draining.set()
 
     async def run(self) -> bool:
-        """Works until drained. False where a self-test failed: then the grader must not work."""
+        """Works until drained. False where a self-test failed or a companion of the work broke.
+
+        Then the grader must not work, and its process ends with an error.
+        """
         if not await self._self_test():
             await self._close()
             return False
         companions = [
-            asyncio.create_task(self._beat()),
-            asyncio.create_task(self._repeat_self_test()),
+            asyncio.create_task(self._beat(), name="heartbeats"),
+            asyncio.create_task(self._repeat_self_test(), name="self-tests"),
         ]
+        for task in companions:
+            task.add_done_callback(self._companion_ended)
         try:
             await self._lease_until_drained()
             await self._finish()
@@ -103,6 +109,15 @@ class Worker:
             await asyncio.gather(*companions, return_exceptions=True)
             await self._close()
         return self._healthy
+
+    def _companion_ended(self, task: asyncio.Task[None]) -> None:
+        """Without its companions a worker must not go on: its leases would run out unseen."""
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        # Its message may hold anything; its type is ours to log.
+        get_logger().error("companion ended", task=task.get_name(), error=type(error).__name__)
+        self._healthy = False
+        self.drain()
 
     async def _close(self) -> None:
         await self._pipeline.close()
@@ -269,7 +284,8 @@ class Worker:
             async with asyncio.timeout(lease.job_seconds or None):
                 while True:
                     try:
-                        return await self._pipeline.grade(lease.job, self._gateway.members(lease))
+                        members = partial(self._gateway.members, lease)
+                        return await self._pipeline.grade(lease.job, members)
                     except LeaseLost:
                         raise
                     except GeneralLevelError as error:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import json
 import os
 import random
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,28 @@ import structlog
 
 from general_level.receipts import verify_envelope
 from services.grader import app, pipeline, worker
-from services.grader.decode.box import CHILD_MODULE, BoxLimits, Isolation, SubprocessBox
+from services.grader.decode.box import (
+    CHILD_MODULE,
+    DECODERS_MODULE,
+    MEDIA_DECODERS_MODULE,
+    BoxLimits,
+    IncomingMember,
+    Isolation,
+    SubprocessBox,
+)
+from services.grader.gateway import Gateway, Lease
 from services.grader.scorer_process import SCORER_MODULE, ScorerProcess
 from services.grader.settings import GraderSettings
 from services.grader.telemetry import Telemetry
+from services.grader.weights.folder import WeightsFolder, available
+from services.grader.weights.manifest import load_manifest
 from services.kit.logging import configure_logging
 from services.kit.settings import Secret
 from tests.support import crashing_scorer
 from tests.support.fake_grading import TOKEN, FakeGrading, FakeJob
 from tests.support.grader_files import KEY_VERSION, GraderFiles, make_files, prediction_json
 from tests.support.processes import children
+from tests.support.running_worker import Running, eventually, running
 
 CANARY = "canary-kingfisher-4711"
 TASKS = ("image-c-001", "image-c-002", "image-c-003", "image-c-005")
@@ -39,14 +51,6 @@ KEYS: dict[str, dict[str, list[Any]]] = {
 }
 #: Two right, one wrong, one absent: accuracy 50.
 ANSWERS = prediction_json({"1": CANARY, "2": "Dog", "3": "hen"})
-
-
-async def eventually(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    """Waits until the condition holds."""
-    async with asyncio.timeout(seconds):
-        # What is awaited happens in other processes, which set no event here.
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture(scope="module")
@@ -62,54 +66,20 @@ async def gateway() -> AsyncIterator[FakeGrading]:
     await fake.stop()
 
 
-class Running:
-    """A worker that runs in this test."""
-
-    def __init__(self, settings: GraderSettings, build: Callable[..., worker.Worker]) -> None:
-        self.telemetry = Telemetry("image")
-        self.worker = build(settings, self.telemetry, random.Random(7))
-        self.task = asyncio.create_task(self.worker.run())
-
-    def value(self, name: str, **labels: str) -> float:
-        found = self.telemetry.registry.get_sample_value(name, {"modality": "image", **labels})
-        assert found is not None, name
-        return found
-
-    async def ready(self) -> None:
-        await eventually(lambda: self.task.done() or self.value("grader_ready") == 1)
-        assert not self.task.done()
-
-    async def idle(self) -> None:
-        await eventually(lambda: self.value("grader_jobs_held") == 0)
-
-
-@asynccontextmanager
-async def running(
-    settings: GraderSettings, build: Callable[..., worker.Worker] = app.build
-) -> AsyncIterator[Running]:
-    """A ready worker; drained at the end, with no child left behind."""
-    grader = Running(settings, build)
-    try:
-        await grader.ready()
-        yield grader
-    finally:
-        for pid in children(SCORER_MODULE) + children(CHILD_MODULE):
-            os.kill(pid, signal.SIGCONT)
-        grader.worker.drain()
-        await asyncio.wait_for(grader.task, 60)
-        assert children(SCORER_MODULE) == []
-        assert children(CHILD_MODULE) == []
-
-
 def with_crashing_scorer(
     settings: GraderSettings, telemetry: Telemetry, rng: random.Random
 ) -> worker.Worker:
     """As ``app.build``, but with a scorer in which some tasks always fail."""
     bench = app.catalogue.load()
-    metric_ids = pipeline.served_metrics(bench, "image")
+    waiting = available(load_manifest(), WeightsFolder()).waiting
+    metric_ids = pipeline.served_metrics(bench, "image", waiting)
 
-    async def start_box() -> SubprocessBox:
-        return await SubprocessBox.start(settings.box_limits, settings.isolation)
+    async def start_box(content: bool) -> SubprocessBox:
+        return await SubprocessBox.start(
+            settings.box_limits,
+            settings.isolation,
+            decoders_module=MEDIA_DECODERS_MODULE if content else DECODERS_MODULE,
+        )
 
     scorer = ScorerProcess(
         settings.scorer_config, telemetry.scorer_started, module=crashing_scorer.__name__
@@ -125,7 +95,7 @@ async def test_a_job_becomes_a_signed_score(gateway: FakeGrading, files: GraderF
         job = gateway.add("image-c-001", ANSWERS)
         await eventually(lambda: job.ended)
     assert (job.scored.value, job.scored.item_count, job.scored.missing_count) == (50.0, 4, 1)
-    assert job.scored.standard_error == pytest.approx(100 * 0.57735 / 2, rel=1e-4)
+    assert job.scored.standard_error == 28.9  # 100 * 0.57735 / 2, in three digits
     statement = verify_envelope(job.scored.envelope, [files.public_key])
     assert statement.submission_id == "submission-1"
     assert statement.task_id == "image-c-001"
@@ -174,8 +144,8 @@ async def test_the_jobs_of_one_submission_share_a_box(
         await eventually(lambda: all(job.ended for job in jobs))
         # The gateway knows of an outcome before the worker has counted it.
         await grader.idle()
-        # One for the self-test, one for each submission.
-        assert grader.value("grader_box_starts_total") == 3
+        # Two for the self-test, which has media, one for each submission.
+        assert grader.value("grader_box_starts_total") == 4
         assert grader.value("grader_jobs_total", outcome="scored") == 8
         assert grader.value("grader_scorer_restarts_total") == 0
     assert {job.scored.value for job in jobs} == {50.0}
@@ -215,7 +185,7 @@ async def test_a_killed_box_costs_one_attempt(gateway: FakeGrading, files: Grade
 
 async def test_a_poisonous_task_blocks_nothing(gateway: FakeGrading, files: GraderFiles) -> None:
     settings = files.settings(
-        gateway.address, score_seconds=4.0, scorer_memory_bytes=700 * 1024 * 1024
+        gateway.address, score_seconds=4.0, scorer_memory_bytes=2048 * 1024 * 1024
     )
     poison = {
         crashing_scorer.CRASHES: "SCORER_CRASHED",
@@ -370,6 +340,49 @@ async def test_a_grader_that_cannot_open_its_keys_is_never_ready(
     async with running(replace(files.settings(gateway.address), identity=foreign.identity)):
         await eventually(lambda: job.ended)
     assert set(job.faults) == {"KEY_UNAVAILABLE"}
+
+
+async def test_a_worker_whose_heartbeats_break_ends_with_an_error_and_says_so(
+    gateway: FakeGrading, files: GraderFiles
+) -> None:
+    class Broken(Gateway):
+        """Its heartbeats break by something that no code foresees, after the first of a job."""
+
+        beats = 0
+
+        async def keep_alive(self, leases: Sequence[Lease]) -> set[tuple[str, str]]:
+            self.beats += 1
+            if self.beats > 1:
+                raise RuntimeError(CANARY)
+            return await super().keep_alive(leases)
+
+        async def members(self, lease: Lease) -> AsyncIterator[IncomingMember]:
+            """The job lasts until it is taken from the worker."""
+            await asyncio.Event().wait()
+            async for member in super().members(lease):
+                yield member
+
+    def build(settings: GraderSettings, telemetry: Telemetry, rng: random.Random) -> worker.Worker:
+        made = app.build(settings, telemetry, rng)
+        made._gateway = Broken(settings, made._metric_ids)
+        return made
+
+    gateway.lease_seconds = 0.3
+    stream = io.StringIO()
+    configure_logging("grader", stream=stream)
+    try:
+        async with running(files.settings(gateway.address, drain_seconds=0.0), build) as grader:
+            gateway.add(TASKS[0], ANSWERS)
+            assert await asyncio.wait_for(asyncio.shield(grader.task), 30) is False
+    finally:
+        structlog.reset_defaults()
+        structlog.contextvars.clear_contextvars()
+    (line,) = [
+        event for event in map(json.loads, stream.getvalue().splitlines())
+        if event["event"] == "companion ended"
+    ]  # fmt: skip
+    assert (line["level"], line["task"], line["error"]) == ("error", "heartbeats", "RuntimeError")
+    assert CANARY not in stream.getvalue()
 
 
 async def test_logs_follow_a_job_and_hold_no_answer(

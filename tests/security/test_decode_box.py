@@ -301,7 +301,8 @@ async def test_what_a_decoder_prints_goes_nowhere(capfd: pytest.CaptureFixture[s
         assert outcome.arrays["sizes"].tolist() == [1000]
     finally:
         await box.close()
-    assert capfd.readouterr() == ("", "")
+    # Not all that is printed here is the box's: other tests leave logs behind.
+    assert not any(hostile_decoders.PRINTED in printed for printed in capfd.readouterr())
 
 
 async def test_where_isolation_is_required_a_box_has_every_wall_or_does_not_start() -> None:

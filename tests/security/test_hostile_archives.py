@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
 import tracemalloc
 import zipfile
@@ -380,7 +381,9 @@ def test_mutated_directories_give_reports_and_never_raise(changes: list[tuple[in
 @SLOW_IS_FINE
 @given(st.binary(max_size=300))
 def test_random_bytes_as_predictions_never_raise(content: bytes) -> None:
-    assert not check(pack({TEXT_PATH: content})).ok
+    if check(pack({TEXT_PATH: content})).ok:
+        # Few bytes can be a whole file by chance.
+        assert isinstance(json.loads(content), list)
 
 
 def test_a_header_that_ends_with_the_file_is_damage() -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from general_level import catalogue
 from general_level.errors import LeaseLost, NotAuthenticated
 from general_level.v1 import grading_pb2, grading_pb2_grpc
 from general_level.wire import to_duration
@@ -21,6 +22,8 @@ from services.kit.server import Server
 
 TOKEN = "grader-token-of-the-tests"
 MAX_ATTEMPTS = 2
+
+BENCH = catalogue.load()
 
 
 @dataclass(eq=False)
@@ -138,7 +141,13 @@ class FakeGrading(grading_pb2_grpc.GradingServiceServicer):
 
     def _free(self) -> list[FakeJob]:
         now = asyncio.get_running_loop().time()
-        return [job for job in self.jobs if not job.ended and job.expires_at <= now]
+        return [
+            job
+            for job in self.jobs
+            if not job.ended
+            and job.expires_at <= now
+            and BENCH.tasks[job.task_id].metric_id in self.metric_ids
+        ]
 
     async def LeaseJobs(self, request: Any, context: Any) -> grading_pb2.LeaseJobsResponse:
         self._authenticate(context)

@@ -58,8 +58,15 @@ class GraderFiles:
         return GraderSettings(**values)
 
 
-def make_files(folder: Path, keys: Mapping[str, Mapping[str, Sequence[Any]]]) -> GraderFiles:
-    """Seals ``keys`` (task id to item id to references) and makes the secrets to open them."""
+def make_files(
+    folder: Path,
+    keys: Mapping[str, Mapping[str, Sequence[Any]]],
+    media: Mapping[str, Mapping[str, bytes]] | None = None,
+) -> GraderFiles:
+    """Seals ``keys`` (task id to item id to references) and makes the secrets to open them.
+
+    ``media`` are the files of tasks by path.
+    """
     identity, signing_key = Identity.generate(), SigningKey.generate()
     files = GraderFiles(folder, signing_key.public_key)
     write_private_file(files.identity, identity.to_text().encode())
@@ -72,7 +79,7 @@ def make_files(folder: Path, keys: Mapping[str, Mapping[str, Sequence[Any]]]) ->
             catalogue_id="general-bench",
             key_version=KEY_VERSION,
             items=[KeyItem(id=item, references=list(given)) for item, given in items.items()],
-            media={},
+            media=(media or {}).get(task_id, {}),
         )
         for task_id, items in keys.items()
     ]

@@ -36,6 +36,9 @@ from services.grader.decode.protocol import (
 
 Outcome = tuple[dict[str, NDArray[Any]] | None, Sequence[BoxFinding]]
 
+#: What the action "print" prints: it begins as a frame does.
+PRINTED = "GLFR text among the frames"
+
 #: Answers of a probe.
 SUCCEEDED = 1
 REFUSED = 0
@@ -198,7 +201,7 @@ ACTIONS: dict[str, Callable[[], object]] = {
     "flood": _flood,
     "forge-parts": _forge_parts,
     "lie": _lie_about_size,
-    "print": lambda: print("GLFR text among the frames", flush=True),
+    "print": lambda: print(PRINTED, flush=True),
     "recurse": lambda: sys.setrecursionlimit(10**6),
 }
 

@@ -24,8 +24,12 @@ from services.grader.process import ChildProcess
 
 CHILD_MODULE: Final = "services.grader.decode.child"
 DECODERS_MODULE: Final = "services.grader.decode.decoders"
+#: The same, and what looks inside media files.
+MEDIA_DECODERS_MODULE: Final = "services.grader.decode.media_decoders"
 
 _STAGE: Final = "decoding"
+#: Faults that the member in hand may be the cause of.
+_ENDINGS: Final = frozenset({Fault.DECODER_CRASHED, Fault.OUT_OF_MEMORY, Fault.DEADLINE})
 
 
 class Isolation(enum.StrEnum):
@@ -44,6 +48,7 @@ class BoxLimits:
     open_files: int = 16
     start_seconds: float = 30.0
     decode_seconds: float = 300.0  # wall time of one decode
+    member_seconds: float = 60.0  # wall time of one member, from its last byte on
     answer: FrameLimits = field(default_factory=FrameLimits)  # an answer, or one of its parts
     parts_bytes: int = 32 * 1024**3  # all parts of one decode together, on disk
 
@@ -54,6 +59,24 @@ class WallsMissing(GraderFault):
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
         super().__init__(Fault.INTERNAL, f"isolating-box without {', '.join(names)}")
+
+
+class MemberFault(GraderFault):
+    """A box ended while it had a member before it; ``member`` is its number, from 0."""
+
+    def __init__(self, fault: GraderFault, member: int) -> None:
+        self.member = member
+        super().__init__(fault.fault, fault.stage)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far one exchange is: members whose last byte was written, and the one in hand."""
+
+    sent: int = 0
+    begun: int = 0
+    member: int | None = None
+    changes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +124,8 @@ class DecodeBox(Protocol):
     ) -> Decoded | BoxRefusal:
         """Decodes the members, prediction.json first.
 
-        Raises GraderFault where the box died, overran or answered nonsense: it is gone then.
+        Raises GraderFault where the box died, overran or answered nonsense: it is gone then. It is
+        a MemberFault where the box had begun with a member.
         """
 
     async def close(self) -> None:
@@ -178,11 +202,16 @@ class SubprocessBox:
         self, request: DecodeRequest, members: AsyncIterator[IncomingMember]
     ) -> Decoded | BoxRefusal:
         finished = False
+        progress = _Progress()
         try:
             async with asyncio.timeout(self._limits.decode_seconds):
-                outcome = await self._exchange(request, members)
+                outcome = await self._exchange(request, members, progress)
             finished = True
             return outcome
+        except GraderFault as fault:
+            if fault.fault in _ENDINGS and progress.member is not None:
+                raise MemberFault(fault, progress.member) from None
+            raise
         except TimeoutError:
             raise GraderFault(Fault.DEADLINE, _STAGE) from None
         except FrameInvalid:
@@ -193,21 +222,28 @@ class SubprocessBox:
                 await self._child.kill()
 
     async def _exchange(
-        self, request: DecodeRequest, members: AsyncIterator[IncomingMember]
+        self,
+        request: DecodeRequest,
+        members: AsyncIterator[IncomingMember],
+        progress: _Progress,
     ) -> Decoded | BoxRefusal:
         # Both directions at once: the box sends parts while it is still being sent members.
-        sending = asyncio.ensure_future(self._send(request, members))
+        sending = asyncio.ensure_future(self._send(request, members, progress))
         parts = spool.SpoolWriter(self._limits.parts_bytes, MAX_MEMBERS)
-        receiving = asyncio.ensure_future(self._receive(parts))
+        receiving = asyncio.ensure_future(self._receive(parts, progress))
+        watching = asyncio.ensure_future(self._watch(progress))
         kept = False
         try:
-            await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_EXCEPTION)
             # The one that failed first raises here; a box that answers early still takes the rest.
-            for task in (receiving, sending):
-                if task.done():
-                    task.result()
-            count, answer = await sending, await receiving
-            status, findings = protocol.decode_answer(answer, count)
+            pending: set[asyncio.Future[Any]] = {sending, receiving}
+            while pending:
+                await asyncio.wait({*pending, watching}, return_when=asyncio.FIRST_COMPLETED)
+                for task in (receiving, sending, watching):
+                    if task.done():
+                        task.result()
+                        pending.discard(task)
+            answer = receiving.result()
+            status, findings = protocol.decode_answer(answer, progress.sent)
             if status == protocol.REFUSED:
                 return BoxRefusal(findings)
             if status == protocol.NO_DECODER:
@@ -217,18 +253,22 @@ class SubprocessBox:
             kept = True
             return Decoded(arrays, findings, parts.close())
         finally:
-            for task in (sending, receiving):
+            for task in (sending, receiving, watching):
                 task.cancel()
-            await asyncio.gather(sending, receiving, return_exceptions=True)
+            await asyncio.gather(sending, receiving, watching, return_exceptions=True)
             if not kept:
                 parts.discard()
 
-    async def _send(self, request: DecodeRequest, members: AsyncIterator[IncomingMember]) -> int:
-        """Sends request and members; how many members there were."""
+    async def _send(
+        self,
+        request: DecodeRequest,
+        members: AsyncIterator[IncomingMember],
+        progress: _Progress,
+    ) -> None:
+        """Sends request and members."""
         await self._child.send(protocol.encode_request(request))
-        count = 0
         async for member in members:
-            count += 1
+            progress.begun += 1
             head: dict[str, NDArray[Any]] = {
                 "path": frames.from_bytes(member.path.encode()),
                 "size": np.array([member.size_bytes], dtype=np.int64),
@@ -236,16 +276,30 @@ class SubprocessBox:
             await self._child.send(head)
             async for chunk in member.chunks:
                 await self._child.send_raw(chunk)
+            progress.sent += 1
         await self._child.send({})
-        return count
 
-    async def _receive(self, parts: spool.SpoolWriter) -> Arrays:
+    async def _receive(self, parts: spool.SpoolWriter, progress: _Progress) -> Arrays:
         """Takes parts until the answer comes."""
         while True:
             found = await self._child.receive(self._limits.answer)
+            progress.changes += 1
             if protocol.is_answer(found):
                 return found
+            member = protocol.decode_progress(found, progress.begun)
+            if member is not None:
+                progress.member = member
+                continue
             await asyncio.to_thread(parts.append, found)
+
+    async def _watch(self, progress: _Progress) -> None:
+        """Raises GraderFault (DEADLINE) where the box has a whole member and does not move on."""
+        while True:
+            seen = progress.changes
+            await asyncio.sleep(self._limits.member_seconds)
+            whole = progress.member is not None and progress.sent > progress.member
+            if whole and progress.changes == seen:
+                raise GraderFault(Fault.DEADLINE, _STAGE)
 
     async def close(self) -> None:
         await self._child.kill()

@@ -6,6 +6,7 @@ import argparse
 import errno
 import importlib
 import io
+import itertools
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -49,21 +50,25 @@ class _PipeMember:
             self.read(_SKIP_BYTES)
 
 
-def _members(source: BinaryIO) -> Iterator[_PipeMember]:
-    while True:
+def _members(source: BinaryIO, sink: BinaryIO) -> Iterator[_PipeMember]:
+    """The members as they come; the worker is told of each before anything looks at it."""
+    for number in itertools.count():
         head = frames.read(source, protocol.HEAD_LIMITS)
         if not head:
             return
+        _write(sink, protocol.encode_progress(number))
         size = int(head["size"][0])
         member = _PipeMember(head["path"].tobytes().decode(), size, source, size)
         yield member
         member.skip()
 
 
-def _answer(decoders: Mapping[AnswerKind, Decoder], source: BinaryIO, emit: Emit) -> frames.Arrays:
+def _answer(
+    decoders: Mapping[AnswerKind, Decoder], source: BinaryIO, sink: BinaryIO, emit: Emit
+) -> frames.Arrays:
     """Reads one request with all its members, sends its parts, and returns its answer."""
     request = protocol.decode_request(frames.read(source, protocol.HEAD_LIMITS))
-    members = _members(source)
+    members = _members(source, sink)
     decoder = decoders.get(request.kind)
     if decoder is None:
         answer = protocol.encode_answer(protocol.NO_DECODER)
@@ -145,7 +150,7 @@ def main() -> None:
     while True:
         try:
             emit = _Emitter(sink, arguments.parts_bytes, MAX_MEMBERS)
-            _write(sink, _answer(decoders, source, emit))
+            _write(sink, _answer(decoders, source, sink, emit))
         except EOFError:
             return
         except MemoryError:

@@ -163,13 +163,27 @@ def unpack_contents(
     check_offsets(groups, len(numbers), max_count)
     if numbers.size:
         _require(numbers.min() >= 0 and numbers.max() < len(parts))
-    read = _VALUES[kind]
-    values: list[Any] = []
-    for a, b in itertools.pairwise(groups.tolist()):
-        _require(b - a == 1 or (kind in FRAMED and b > a))
-        found = [read(parts[number]) for number in numbers[a:b].tolist()]
-        values.append(found[0] if len(found) == 1 else _stacked(found, FRAMED[kind]))
+    values = [
+        assemble(kind, [parts[number] for number in numbers[a:b].tolist()])
+        for a, b in itertools.pairwise(groups.tolist())
+    ]
     return _with_segments(arrays, values) if kind is AnswerKind.PANOPTIC else values
+
+
+def assemble(kind: AnswerKind, parts: Sequence[Arrays]) -> Any:
+    """One item from its parts, frames stacked; FrameInvalid where they are not of its kind.
+
+    Of a panoptic picture the pixels alone: its segments are not in a part.
+    """
+    _require(len(parts) == 1 or (kind in FRAMED and parts))
+    found = [_VALUES[kind](part) for part in parts]
+    return found[0] if len(found) == 1 else _stacked(found, FRAMED[kind])
+
+
+def with_segments(pixels: NDArray[np.int32], value: answers.Panoptic) -> PanopticMap:
+    """A panoptic picture with the segments that its answer names."""
+    numbers = np.array([one.segment for one in value.segments], np.int64)
+    return PanopticMap(pixels, numbers, [one.label for one in value.segments])
 
 
 def _stacked(frames: list[NDArray[Any]], dimensions: int) -> NDArray[Any]:

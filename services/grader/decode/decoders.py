@@ -62,15 +62,16 @@ def decode_columns(
     if predictions is None:
         return None, findings
     answers = Answers(predictions.ids, predictions.values, predictions.rows)
-    if _has_runs(request):
+    if has_runs(request.kind, request.options):
         answers = _decode_runs(request.kind, answers, findings)
     return pack(request.kind, answers, request.options), findings
 
 
-def _has_runs(request: DecodeRequest) -> bool:
-    if request.kind is AnswerKind.TRACKS:
-        return request.options.get("form") != _SPACE_FORM
-    return request.kind is AnswerKind.MASKS
+def has_runs(kind: AnswerKind, options: Mapping[str, str]) -> bool:
+    """Whether answers of a kind may hold masks."""
+    if kind is AnswerKind.TRACKS:
+        return options.get("form") != _SPACE_FORM
+    return kind is AnswerKind.MASKS
 
 
 def _decode_runs(kind: AnswerKind, answers: Answers, findings: list[BoxFinding]) -> Answers:

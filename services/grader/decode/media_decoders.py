@@ -65,11 +65,12 @@ _READERS: Final[Mapping[AnswerKind, _Reader]] = {
 }
 
 
-def _reader(request: DecodeRequest) -> _Reader:
-    if request.kind is AnswerKind.DEPTH:
-        steps = float(request.options.get("depth_scale", DEPTH_STEPS_PER_METRE))
+def reader_of(kind: AnswerKind, options: Mapping[str, str]) -> _Reader:
+    """What makes a part of a file's bytes and ending; it raises Unusable, under ``guarded``."""
+    if kind is AnswerKind.DEPTH:
+        steps = float(options.get("depth_scale", DEPTH_STEPS_PER_METRE))
         return lambda data, ending: read_depth(data, ending, steps)
-    return _READERS[request.kind]
+    return _READERS[kind]
 
 
 def _paths(value: Any) -> list[str]:
@@ -83,8 +84,8 @@ def _paths(value: Any) -> list[str]:
     return []
 
 
-def _inline(value: Any) -> _Arrays:
-    """The classes or instances of points that an answer holds itself."""
+def inline(value: Any) -> _Arrays:
+    """The part of the classes or instances of points that an answer holds itself."""
     if isinstance(value, forms.PointInstances):
         return {
             "instances": np.array(value.instances, dtype=np.int32),
@@ -133,11 +134,15 @@ def decode_contents(
             wanted[path].append((item, place))
         if not paths:
             _send_inline(items, item, value)
-    read = _reader(request)
+    read = reader_of(request.kind, request.options)
     for number, member in enumerate(members, start=1):
         uses = wanted.pop(member.path, [])
         if any(items.parts[item] for item, _ in uses):
-            _read_member(request.kind, read, items, member, number, uses)
+            if number in request.skip:
+                for item, _ in uses:
+                    items.fail(item, request.skip[number], number)
+            else:
+                _read_member(request.kind, read, items, member, number, uses)
     if wanted:
         rows = {predictions.rows[item] for uses in wanted.values() for item, _ in uses}
         findings += [BoxFinding(Code.MEDIA_MISSING, row, 0) for row in sorted(rows)]
@@ -147,7 +152,7 @@ def decode_contents(
 
 def _send_inline(items: _Items, item: int, value: Any) -> None:
     """Sends what an answer holds itself. An empty list says nothing about any point."""
-    arrays = _inline(value)
+    arrays = inline(value)
     items.parts[item] = [None]
     try:
         if not len(next(iter(arrays.values()))):

@@ -2,8 +2,9 @@
 
     worker → box   request frame, then per member a member frame and exactly its bytes, then an
                    end frame; again and again, until the worker closes the pipe
-    box → worker   one ready frame, then for each request any number of part frames (the content
-                   of media) and one answer frame, which alone has a status
+    box → worker   one ready frame, then for each request a progress frame for each member, any
+                   number of part frames (the content of media) and one answer frame, which alone
+                   has a status
 
 Only arrays come out of the box. A finding leaves it as three numbers: the digits of its code, its
 row, and the position of its member; the worker has the words for all three.
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -33,6 +34,7 @@ REFUSED: Final = 1
 NO_DECODER: Final = 2
 
 _NO_ROW: Final = -1
+_PROGRESS: Final = "progress"
 _CODE_PREFIX: Final = "GL"
 _CODES: Final = {int(code.removeprefix(_CODE_PREFIX)): code for code in Code}
 
@@ -45,6 +47,8 @@ class DecodeRequest:
     options: Mapping[str, str]
     #: Whether the media files are decoded too; otherwise their paths are the answers.
     content: bool = False
+    #: Members, by their number, that are not to be opened: each is a finding of this code.
+    skip: Mapping[int, Code] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,7 @@ def encode_request(request: DecodeRequest) -> Arrays:
         "kind": request.kind.value,
         "options": dict(request.options),
         "content": request.content,
+        "skip": dict(request.skip),
     }
     return {"request": frames.from_bytes(json.dumps(fields).encode())}
 
@@ -116,7 +121,26 @@ def encode_request(request: DecodeRequest) -> Arrays:
 def decode_request(arrays: Arrays) -> DecodeRequest:
     """The request in a request frame; the worker wrote it, so it is taken at its word."""
     fields = json.loads(arrays["request"].tobytes())
-    return DecodeRequest(AnswerKind(fields["kind"]), fields["options"], fields["content"])
+    skip = {int(number): Code(code) for number, code in fields["skip"].items()}
+    return DecodeRequest(AnswerKind(fields["kind"]), fields["options"], fields["content"], skip)
+
+
+def encode_progress(member: int) -> Arrays:
+    """The frame that a box sends when it turns to a member."""
+    return {_PROGRESS: np.array([member], dtype=np.int64)}
+
+
+def decode_progress(arrays: Arrays, member_count: int) -> int | None:
+    """The member that the box has turned to, None for a frame that is not about progress.
+
+    FrameInvalid for a member that it has not been sent.
+    """
+    if _PROGRESS not in arrays:
+        return None
+    numbers = frames.array(arrays, _PROGRESS, "<i8").tolist()
+    if len(arrays) != 1 or len(numbers) != 1 or not 0 <= numbers[0] < member_count:
+        raise FrameInvalid("a member that does not exist")
+    return int(numbers[0])
 
 
 def encode_answer(

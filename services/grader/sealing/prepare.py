@@ -15,6 +15,7 @@ from services.grader.keys import KeyItem
 from services.grader.sealing.answers import NoAnswer, WrongAnswer, accepted_answers, holds_files
 from services.grader.sealing.layout import ANNOTATION_NAME, TaskFolder, files_below
 from services.grader.sealing.media import named_files
+from services.grader.sealing.proof import can_score, prove
 from services.grader.sealing.report import Problem, Trouble
 
 MAX_ANNOTATION_BYTES: Final = 1024 * 1024 * 1024
@@ -99,6 +100,9 @@ class _Preparation:
             self._take(row, item)
         for name in sorted(unknown):
             self._report(Trouble.UNKNOWN_FIELD, path=f"data[].{name}")
+        if self._has_files and not self._is_key():
+            self._report(Trouble.KEY_WITHOUT_SCORE, items=len(self._result.keys))
+            self._result.inputs, self._result.keys = [], []
         for path in sorted(self._result.input_files & self._result.answer_files):
             self._report(Trouble.ANSWER_FILE_IS_INPUT, path=path)
         for path in files_below(self._folder.path):
@@ -135,12 +139,7 @@ class _Preparation:
         elif outputs.missing:
             trouble = Trouble.MISSING_ANSWER_FILE
         else:
-            try:
-                references = accepted_answers(self._task, item.get("output"))
-            except NoAnswer:
-                trouble = Trouble.NO_OUTPUT
-            except WrongAnswer:
-                trouble = Trouble.WRONG_OUTPUT_TYPE
+            references, trouble = self._accepted(item.get("output"), frozenset(outputs.found))
         if trouble:
             missing = inputs.missing if trouble is Trouble.MISSING_MEDIA else ()
             self._keep_out(trouble, item_id, row=row, path=", ".join(sorted(missing)))
@@ -149,6 +148,22 @@ class _Preparation:
         self._result.keys.append(KeyItem(item_id, references))
         self._result.input_files |= inputs.found
         self._result.answer_files |= outputs.found
+
+    def _accepted(self, output: object, files: frozenset[str]) -> tuple[list[Any], Trouble | None]:
+        """The accepted answers of an output, each proved; or why there are none."""
+        try:
+            references = accepted_answers(self._task, output)
+            if self._has_files:
+                prove(self._task, references, self._folder.path, files)
+        except NoAnswer:
+            return [], Trouble.NO_OUTPUT
+        except WrongAnswer:
+            return [], Trouble.WRONG_OUTPUT_TYPE
+        return references, None
+
+    def _is_key(self) -> bool:
+        files = frozenset(self._result.answer_files)
+        return can_score(self._task, self._result.keys, self._folder.path, files)
 
     @property
     def _has_files(self) -> bool:

@@ -30,6 +30,7 @@ class Trouble(enum.StrEnum):
     NO_INPUT = "no-input"
     NO_OUTPUT = "no-output"
     WRONG_OUTPUT_TYPE = "wrong-output-type"
+    KEY_WITHOUT_SCORE = "key-without-score"
     MISSING_MEDIA = "missing-media"
     MISSING_ANSWER_FILE = "missing-answer-file"
     UNSAFE_PATH = "unsafe-path"
@@ -50,7 +51,8 @@ EXPLANATIONS: Final = {
     Trouble.DUPLICATE_ID: "an item before has this id; the first one counts",
     Trouble.NO_INPUT: "the item has no input",
     Trouble.NO_OUTPUT: "the item has no output",
-    Trouble.WRONG_OUTPUT_TYPE: "the output does not fit the task's answer kind",
+    Trouble.WRONG_OUTPUT_TYPE: "the output is not what the task's metric compares with",
+    Trouble.KEY_WITHOUT_SCORE: "the outputs together hold nothing that the metric can measure",
     Trouble.MISSING_MEDIA: "the input names a file that is not there",
     Trouble.MISSING_ANSWER_FILE: "the output names a file that is not there",
     Trouble.UNSAFE_PATH: "the path leaves the task's folder, or is a link or the annotation",

@@ -9,7 +9,6 @@ import pytest
 
 from general_level import catalogue
 from general_level.catalogue import (
-    AnswerKind,
     Catalogue,
     Direction,
     Grading,
@@ -18,40 +17,9 @@ from general_level.catalogue import (
     Scope,
     ScoreMapping,
 )
-
-TEXT_LIKE = {
-    AnswerKind.TEXT,
-    AnswerKind.LABEL,
-    AnswerKind.LABELS,
-    AnswerKind.NUMBER,
-    AnswerKind.SERIES,
-    AnswerKind.CODE,
-    AnswerKind.RANKING,
-}
-
-#: What the graders implement under exactly these ids.
-GRADED = {
-    "accuracy",
-    "macro-accuracy",
-    "exact-match",
-    "contains-accuracy",
-    "micro-f1",
-    "token-f1",
-    "weighted-f1",
-    "bleu-1",
-    "bleu-1-corpus",
-    "bleu-4-corpus",
-    "rouge-1",
-    "rouge-l",
-    "cider",
-    "codebleu",
-    "anls",
-    "wer",
-    "mae",
-    "mse",
-    "rmse",
-    "recall-at-k",
-}
+from services.grader.media.table import BINDINGS
+from services.grader.metrics.table import TEXT_METRICS
+from services.grader.pipeline import is_served
 
 
 @pytest.fixture(scope="module")
@@ -197,22 +165,19 @@ def test_29_tasks_have_different_metrics_in_the_two_sources(bench: Catalogue) ->
     assert len(different) == 29, different
 
 
-def test_a_metric_is_automatic_exactly_where_graders_have_it(bench: Catalogue) -> None:
+def test_a_metric_is_automatic_exactly_where_graders_compute_it(bench: Catalogue) -> None:
     automatic = {
         metric.id for metric in bench.metrics.values() if metric.grading is Grading.AUTOMATIC
     }
     ratings = {metric.id for metric in bench.metrics.values() if metric.grading is Grading.RATINGS}
-    assert automatic == GRADED
+    assert automatic == TEXT_METRICS.keys() | BINDINGS.keys()
     assert ratings == {"gpt-score", "mos", "user-preference"}
 
 
-def test_text_like_answers_and_only_they_are_graded_automatically(bench: Catalogue) -> None:
-    for task in bench.tasks.values():
-        grading = bench.metric_of(task.id).grading
-        if grading is not Grading.RATINGS:
-            assert (grading is Grading.AUTOMATIC) is (task.answer_kind in TEXT_LIKE), task.id
+def test_no_task_is_without_a_scorer(bench: Catalogue) -> None:
     counted = Counter(bench.metric_of(task_id).grading for task_id in bench.tasks)
-    assert counted == {Grading.AUTOMATIC: 405, Grading.RATINGS: 6, Grading.PLANNED: 288}
+    assert counted == {Grading.AUTOMATIC: 693, Grading.RATINGS: 6}
+    assert all(is_served(bench, task) for task in bench.tasks.values())
 
 
 @pytest.mark.parametrize(

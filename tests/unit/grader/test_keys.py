@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import stat
 import zipfile
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from services.grader.keys import (
 )
 from services.grader.private_files import (
     MAX_SECRET_BYTES,
+    is_private,
     read_private_file,
     write_private_file,
 )
@@ -243,6 +246,26 @@ class TestPrivateFiles:
         with pytest.raises(KeyUnavailable) as caught:
             Identity.from_file(path)
         assert why(caught) == "mode"
+
+    @pytest.mark.parametrize(
+        ("mode", "owner", "group", "user", "private"),
+        [
+            (0o440, 0, 65532, 65532, True),  # as Kubernetes mounts it for fsGroup 65532
+            (0o400, 0, 65532, 65532, True),
+            (0o640, 0, 65532, 65532, True),
+            (0o460, 0, 65532, 65532, False),  # the group may write
+            (0o450, 0, 65532, 65532, False),
+            (0o444, 0, 65532, 65532, False),  # others may read
+            (0o440, 0, 1000, 65532, False),  # another group
+            (0o440, 65532, 65532, 65532, False),  # not root's: anyone could have made it
+            (0o440, 0, 65532, 0, False),  # root needs no group
+        ],
+    )
+    def test_a_mounted_secret_is_read_through_the_group_only(
+        self, mode: int, owner: int, group: int, user: int, private: bool
+    ) -> None:
+        status = os.stat_result((stat.S_IFREG | mode, 1, 1, 1, owner, group, 100, 0, 0, 0))
+        assert is_private(status, user, {65532}) is private
 
     @pytest.mark.parametrize("mode", [0o600, 0o400])
     def test_accepts_what_only_its_owner_can_read(self, tmp_path: Path, mode: int) -> None:

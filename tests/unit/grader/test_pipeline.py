@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -56,8 +57,10 @@ class MemoryBox:
 class Starter:
     def __init__(self) -> None:
         self.boxes: list[MemoryBox] = []
+        self.content: list[bool] = []
 
-    async def __call__(self) -> MemoryBox:
+    async def __call__(self, content: bool) -> MemoryBox:
+        self.content.append(content)
         self.boxes.append(MemoryBox())
         return self.boxes[-1]
 
@@ -75,6 +78,16 @@ async def test_submissions_never_share_a_box() -> None:
     boxes = Boxes(start, capacity=4)
     await asyncio.gather(*(boxes.decode(name, REQUEST, no_members()) for name in "abc"))
     assert [box.decoded for box in start.boxes] == [1, 1, 1]
+
+
+async def test_media_content_is_decoded_in_a_box_of_its_own() -> None:
+    start = Starter()
+    boxes = Boxes(start, capacity=4)
+    media = replace(REQUEST, content=True)
+    for request in (REQUEST, media, REQUEST, media):
+        await boxes.decode("a", request, no_members())
+    assert [box.decoded for box in start.boxes] == [2, 2]
+    assert start.content == [False, True]
 
 
 async def test_the_least_recently_used_box_is_closed_over_the_capacity() -> None:
@@ -201,7 +214,7 @@ class LingeringBox(MemoryBox):
 async def test_a_box_that_got_a_job_while_another_closed_is_not_closed() -> None:
     made: list[LingeringBox] = []
 
-    async def start() -> LingeringBox:
+    async def start(content: bool) -> LingeringBox:
         made.append(LingeringBox())
         return made[-1]
 

@@ -17,14 +17,18 @@ from general_level import catalogue
 from general_level.catalogue.model import Modality
 from general_level.statements import GraderInfo, ScoreStatement
 from services.grader import golden, scorer_protocol
+from services.grader.computing import align, compute
 from services.grader.decode import columns
 from services.grader.decode.columns import Answers
 from services.grader.decode.frames import FrameInvalid
+from services.grader.golden import GoldenCase, texts
 from services.grader.keys import KeyUnavailable
+from services.grader.media.table import BINDINGS
+from services.grader.metric_options import metric_options
 from services.grader.metrics.table import TEXT_METRICS
 from services.grader.outcomes import Fault, GraderFault
 from services.grader.pipeline import served_metrics
-from services.grader.ratings import RatingsInvalid, mean_rating, parse_ratings
+from services.grader.ratings import mean_rating
 from services.grader.scorer_process import ScorerProcess
 from services.grader.scorer_protocol import ScorerConfig
 from services.grader.scoring import (
@@ -33,11 +37,9 @@ from services.grader.scoring import (
     ScoringFault,
     SignedScore,
     Stage,
-    align,
-    compute,
-    metric_options,
 )
 from services.kit.clock import ManualClock
+from services.kit.ratings import RatingsInvalid, parse_ratings
 
 BENCH = catalogue.load()
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -53,6 +55,7 @@ class Item:
 @dataclass(frozen=True)
 class Key:
     items: Sequence[Item]
+    media: Mapping[str, bytes] = field(default_factory=dict)
     key_version: str = "1"
     commitment: str = COMMITMENT
 
@@ -98,7 +101,9 @@ def labels(answers: Mapping[str, str]) -> Mapping[str, Any]:
 def test_a_score_is_signed_with_everything_it_is_about() -> None:
     signer = Signer()
     score = scorer({TASK: KEY}, signer).score(FACTS, labels({"2": "dog", "9": "cat", "1": "hen"}))
-    assert (score.value, score.item_count, score.missing_count) == (pytest.approx(100 / 3), 3, 1)
+    # Six digits of the value leave, three of its error.
+    assert (score.value, score.standard_error) == (33.3333, 33.3)
+    assert (score.item_count, score.missing_count) == (3, 1)
     assert score.unknown_rows == (1,)
     (statement,) = signer.signed
     assert statement.scored_time == NOW
@@ -150,10 +155,10 @@ def test_a_tasks_options_become_the_metrics_keywords() -> None:
 
 
 def test_every_option_of_the_catalogue_is_known_to_schema_or_metric() -> None:
-    schema = {"separator", "form", "language", "iou", "ways"}
+    schema = {"separator", "form", "language", "depth_scale"}
     unread = set()
     for task in BENCH.tasks.values():
-        metric = TEXT_METRICS.get(task.metric_id)
+        metric = TEXT_METRICS.get(task.metric_id) or BINDINGS.get(task.metric_id)
         if metric is not None:
             options = set(task.options or {}) - schema
             if len(metric_options(task.options or {}, metric.options)) != len(options):
@@ -161,15 +166,14 @@ def test_every_option_of_the_catalogue_is_known_to_schema_or_metric() -> None:
     assert not unread
 
 
-@pytest.mark.parametrize("metric_id", list(golden.CASES))
-def test_every_golden_case_has_its_known_score(metric_id: str) -> None:
-    case = golden.CASES[metric_id]
+@pytest.mark.parametrize("case", texts.CASES, ids=lambda case: case.metric_id)
+def test_every_golden_case_of_texts_has_its_known_score(case: GoldenCase) -> None:
     rows = list(range(len(case.answers)))
     answers = Answers(list(case.answers), list(case.answers.values()), rows)
-    metric = BENCH.metrics[metric_id]
-    result, unknown = compute(metric, case.options, case.key, answers, case.ratings)
-    assert case.matches(result.value)
-    assert unknown == ()
+    metric = BENCH.metrics[case.metric_id]
+    computed = compute(metric, case.kind, case.options, case, answers, case.ratings)
+    assert case.matches(computed.result.value)
+    assert computed.unknown_rows == ()
     assert case.kind in metric.answer_kinds
 
 
@@ -181,7 +185,7 @@ def test_every_text_metric_is_served_somewhere_or_has_no_task() -> None:
 
 
 def test_results_cross_as_numbers() -> None:
-    score = SignedScore(12.5, None, 4, 1, b"envelope", (7,))
+    score = SignedScore(12.5, None, 4, 1, b"envelope", (7,), (2, 3))
     assert scorer_protocol.decode_result(scorer_protocol.encode_score(score)) == score
     with_error = replace(score, standard_error=0.5)
     assert scorer_protocol.decode_result(scorer_protocol.encode_score(with_error)) == with_error
@@ -204,6 +208,7 @@ def test_results_cross_as_numbers() -> None:
         ("envelope", np.array([], dtype=np.uint8)),
         ("envelope", np.zeros(70_000, dtype=np.uint8)),
         ("unknown_rows", np.arange(101)),
+        ("unfit_rows", np.arange(101)),
     ],
 )
 def test_a_result_that_contradicts_itself_is_refused(name: str, array: Any) -> None:
@@ -213,14 +218,18 @@ def test_a_result_that_contradicts_itself_is_refused(name: str, array: Any) -> N
         scorer_protocol.decode_result({**arrays, "stage": stage, name: array})
 
 
-@pytest.mark.parametrize("name", ["job", "ratings", "golden"])
+@pytest.mark.parametrize("name", ["job", "ratings", "golden", "parts"])
 async def test_a_box_cannot_speak_for_the_worker(name: str) -> None:
     config = ScorerConfig(
         "sample", None, Path("keys"), Path("identity"), Path("key"), 2**33, "sha256:0", "cpu", "1"
     )
     arrays = {**labels({"1": "cat"}), name: np.frombuffer(RATINGS, dtype=np.uint8)}
+    scorer = ScorerProcess(config, lambda: None)
     with pytest.raises(GraderFault) as caught:
-        await ScorerProcess(config, lambda: None).score(FACTS, arrays, 1.0)
+        await scorer.score(FACTS, arrays, 1.0)
+    assert caught.value.fault is Fault.DECODER_CRASHED
+    with pytest.raises(GraderFault) as caught:
+        await scorer.self_test("accuracy", arrays, 1.0)
     assert caught.value.fault is Fault.DECODER_CRASHED
 
 

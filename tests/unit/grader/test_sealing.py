@@ -14,6 +14,7 @@ import pytest
 
 from general_level.catalogue import Catalogue, Modality, load
 from general_level.receipts import load_commitments
+from services.grader.decode.formats.warm_up import picture
 from services.grader.identities import Identity
 from services.grader.keys import AnswerKey, KeyBundle
 from services.grader.sealing import SealingRefused, SealReport, Trouble, seal
@@ -28,15 +29,20 @@ SPATIAL = "image/comprehension/Classification of Visual Spatial Relationship"  #
 EDGES = "image/generation/Edge-to-Image Generation"  # image
 SERIES = "nlp/Time Series Prediction"  # series
 CODE = "nlp/Code Generation"  # code
+OBJECTS = "image/comprehension/Plant Disease Detection"  # boxes
 TASK_IDS = {
     SPORTS: "image-c-003",
     ENTITIES: "image-c-240",
     CROWD: "image-c-159",
     SPATIAL: "image-c-244",
+    OBJECTS: "image-c-007",
     EDGES: "image-g-001",
     SERIES: "language-061",
     CODE: "language-045",
 }
+
+#: A real picture, the answer of an item.
+PICTURE = picture("RGB", "PNG")
 
 Item = dict[str, Any]
 
@@ -169,16 +175,16 @@ class TestResult:
 
     def test_answer_files_are_sealed_and_not_published(self, benchmark_folder: Benchmark) -> None:
         bench = benchmark_folder
-        bench.file(f"{EDGES}/in/1.png", b"edges").file(f"{EDGES}/out/1.png", b"photograph")
+        bench.file(f"{EDGES}/in/1.png", b"edges").file(f"{EDGES}/out/1.png", PICTURE)
         bench.task(EDGES, item(1, "out/1.png", {"image": "in/1.png"}))
         assert bench.seal(EDGES).complete
         key = bench.key(EDGES)
         assert key.references == (["out/1.png"],)
-        assert dict(key.media) == {"out/1.png": b"photograph"}
+        assert dict(key.media) == {"out/1.png": PICTURE}
         for path in bench.out.rglob("*.zip"):
             with zipfile.ZipFile(path) as bundle:
                 assert f"{EDGES}/out/1.png" not in bundle.namelist()
-                assert b"photograph" not in b"".join(map(bundle.read, bundle.namelist()))
+                assert PICTURE not in b"".join(map(bundle.read, bundle.namelist()))
 
     def test_public_bundles_are_reproducible(self, benchmark_folder: Benchmark) -> None:
         bench = benchmark_folder
@@ -245,13 +251,16 @@ class TestAnswers:
             (CROWD, {"references": [3, 4]}, [3.0, 4.0]),
             (SPATIAL, ["on", "above"], ["on", "above"]),
             (SPATIAL, "on", ["on"]),
-            (EDGES, {"boxes": [1, 2]}, [{"boxes": [1, 2]}]),
-            (EDGES, [[1, 2], [3, 4]], [[[1, 2], [3, 4]]]),
+            (EDGES, "1.png", ["1.png"]),
+            (EDGES, {"references": ["1.png", "2.png"]}, ["1.png", "2.png"]),
         ],
     )
     def test_forms(
         self, benchmark_folder: Benchmark, folder: str, output: object, references: list[object]
     ) -> None:
+        if folder == EDGES:
+            for name in references:
+                benchmark_folder.file(f"{EDGES}/{name}", PICTURE)
         report = benchmark_folder.task(folder, item(1, output)).seal(folder)
         assert report.complete
         assert benchmark_folder.key(folder).references == (references,)
@@ -287,6 +296,8 @@ class TestAnswers:
             (SERIES, [], Trouble.NO_OUTPUT),
             (EDGES, None, Trouble.NO_OUTPUT),
             (EDGES, [2**60], Trouble.WRONG_OUTPUT_TYPE),
+            (EDGES, {"boxes": [1, 2]}, Trouble.WRONG_OUTPUT_TYPE),
+            (EDGES, "no picture.png", Trouble.WRONG_OUTPUT_TYPE),
             (EDGES, "out/absent.png", Trouble.MISSING_ANSWER_FILE),
             (EDGES, "../../../etc/secret.png", Trouble.UNSAFE_PATH),
         ],
@@ -294,10 +305,14 @@ class TestAnswers:
     def test_refused(
         self, benchmark_folder: Benchmark, folder: str, output: object, trouble: Trouble
     ) -> None:
-        good = [1] if folder == SERIES else "1"
+        good = [1] if folder == SERIES else "1.png" if folder == EDGES else "1"
+        if folder == EDGES:
+            benchmark_folder.file(f"{EDGES}/1.png", PICTURE)
+            benchmark_folder.file(f"{EDGES}/no picture.png", b"text")
         bench = benchmark_folder.task(folder, item(1, good), item(2, output))
         report = bench.seal(folder, allow_unmatched=True)
-        assert [(p.trouble, p.item_id, p.items) for p in report.problems] == [(trouble, "2", 1)]
+        kept_out = [problem for problem in report.problems if problem.items]
+        assert [(p.trouble, p.item_id, p.items) for p in kept_out] == [(trouble, "2", 1)]
         assert (report.items_seen, report.items_sealed) == (2, 1)
         ids = json.loads((bench.out / "public" / "ids.json").read_bytes())
         assert ids == {TASK_IDS[folder]: ["1"]}
@@ -476,8 +491,22 @@ class TestItems:
         assert Trouble.UNSAFE_PATH in {problem.trouble for problem in report.problems}
         assert set(bench.inputs("B-image")) == {"board.json", f"{SPORTS}/inputs.json"}
 
+    def test_a_key_that_gives_no_score_is_kept_out(self, benchmark_folder: Benchmark) -> None:
+        # Each picture may be without an object, but not all of them.
+        bench = benchmark_folder.task(OBJECTS, item(1, []), item(2, []))
+        report = bench.seal(OBJECTS, allow_unmatched=True)
+        found = [(problem.trouble, problem.items) for problem in report.problems]
+        assert (Trouble.KEY_WITHOUT_SCORE, 2) in found
+        assert (report.items_seen, report.items_sealed) == (2, 0)
+
+    def test_some_items_of_a_key_may_hold_nothing(self, benchmark_folder: Benchmark) -> None:
+        one = [{"box": [0, 0, 4, 4], "label": "mask"}]
+        bench = benchmark_folder.task(OBJECTS, item(1, []), item(2, one))
+        assert bench.seal(OBJECTS).complete
+
     def test_an_answer_file_that_is_an_input_is_reported(self, benchmark_folder: Benchmark) -> None:
-        bench = benchmark_folder.file(f"{EDGES}/1.png").task(EDGES, item(1, "1.png", "1.png"))
+        bench = benchmark_folder.file(f"{EDGES}/1.png", PICTURE)
+        bench.task(EDGES, item(1, "1.png", "1.png"))
         assert bench.troubles(EDGES) == {Trouble.ANSWER_FILE_IS_INPUT: 1}
 
     def test_fields_that_labs_would_not_get(self, benchmark_folder: Benchmark) -> None:

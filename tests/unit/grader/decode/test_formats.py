@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from general_level.submission.codes import Code
-from services.grader.decode.formats import clouds, flows, images, meshes, sounds, videos, warm_up
+from services.grader.decode.formats import (
+    clouds,
+    flows,
+    images,
+    meshes,
+    sounds,
+    videos,
+    warm_up,
+    writers,
+)
 from services.grader.decode.formats.arrays import read_npy, read_npz
 from services.grader.decode.formats.unusable import Unusable, finite, guarded
 from services.grader.decode.values import Sound, as_grey, as_rgb
@@ -138,7 +147,7 @@ def test_m4a_sound_comes_back_in_full() -> None:
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_an_npy_file_is_what_numpy_reads(dtype: str, order: str) -> None:
     array = np.asarray(RNG.integers(0, 2, (3, 4, 5)), dtype=dtype, order=order)  # type: ignore[call-overload]
-    data = warm_up.npy(array)
+    data = writers.npy(array)
     found = read_npy(data)
     assert found.dtype == array.dtype
     np.testing.assert_array_equal(found, np.load(io.BytesIO(data)))
@@ -150,25 +159,25 @@ def test_npy_versions_scalars_and_several_arrays() -> None:
         file = io.BytesIO()
         np.lib.format.write_array(file, np.arange(3), version=version)
         assert read_npy(file.getvalue()).tolist() == [0, 1, 2]
-    assert read_npy(warm_up.npy(5)).shape == ()
-    arrays = read_npz(warm_up.npz(a=[1], b=[[2.0]]))
+    assert read_npy(writers.npy(5)).shape == ()
+    arrays = read_npz(writers.npz(a=[1], b=[[2.0]]))
     assert {name: array.tolist() for name, array in arrays.items()} == {"a": [1], "b": [[2.0]]}
 
 
 def test_flow_in_its_three_formats() -> None:
     flow = RNG.integers(-500, 500, (6, 9, 2)) / 64
     for ending, data in (
-        (".flo", warm_up.flo(flow)),
-        (".png", warm_up.kitti_png(flow)),
-        (".npy", warm_up.npy(flow)),
-        (".npz", warm_up.npz(flow=flow, valid=np.ones(3))),
+        (".flo", writers.flo(flow)),
+        (".png", writers.kitti_png(flow)),
+        (".npy", writers.npy(flow)),
+        (".npz", writers.npz(flow=flow, valid=np.ones(3))),
     ):
         np.testing.assert_array_equal(flows.read_flow(data, ending)["flow"], flow)
 
 
 def test_pixels_without_flow_do_not_move() -> None:
     line = struct.pack(">6H", 2**15 + 64, 2**15 - 64, 1, 1, 2, 0)
-    data = warm_up.png(2, 1, 16, 2, b"\0" + line)
+    data = writers.png(2, 1, 16, 2, b"\0" + line)
     assert flows.read_flow(data, ".png")["flow"].tolist() == [[[1.0, -1.0], [0.0, 0.0]]]
 
 
@@ -176,7 +185,7 @@ def test_depth_in_metres() -> None:
     data = saved(np.array([[1000, 2500]], dtype=np.uint16), "PNG")
     assert flows.read_depth(data, ".png")["depth"].tolist() == [[1.0, 2.5]]
     assert flows.read_depth(data, ".png", 500.0)["depth"].tolist() == [[2.0, 5.0]]
-    metres = flows.read_depth(warm_up.npy(np.array([[1, 2]])), ".npy")["depth"]
+    metres = flows.read_depth(writers.npy(np.array([[1, 2]])), ".npy")["depth"]
     assert metres.dtype == np.float64
     assert metres.tolist() == [[1.0, 2.0]]
 
@@ -199,8 +208,8 @@ def cloud_files() -> list[tuple[str, bytes]]:
     return [
         (".ply", cloud.export(file_type="ply")),
         (".ply", cloud.export(file_type="ply", encoding="ascii")),
-        (".npy", warm_up.npy(with_colour)),
-        (".npz", warm_up.npz(points=POINTS)),
+        (".npy", writers.npy(with_colour)),
+        (".npz", writers.npz(points=POINTS)),
         (".xyz", "\n".join(" ".join(map(str, row)) for row in with_colour.tolist()).encode()),
         (".xyz", b"# x, y, z\n0.5, 1, 2\n3, 4, 5.25\n-6, 7, 8\n"),
         (".pcd", pcd(b"binary", binary)),
@@ -234,19 +243,19 @@ def test_polygons_become_triangles_and_materials_are_not_opened() -> None:
 
 
 def test_every_node_of_a_scene_is_at_its_place() -> None:
-    content = meshes.read_mesh(warm_up.glb(), ".glb")
+    content = meshes.read_mesh(writers.glb(), ".glb")
     assert len(content["faces"]) == 2
     assert content["vertices"][:, 0].max() == 6.0
 
 
 def test_classes_motion_and_normals() -> None:
     assert clouds.read_classes(b"1\n-1\n7\n", ".txt")["classes"].tolist() == [1, -1, 7]
-    assert clouds.read_classes(warm_up.npy(np.array([1.0, 2.0])), ".npy")["classes"].tolist() == [
+    assert clouds.read_classes(writers.npy(np.array([1.0, 2.0])), ".npy")["classes"].tolist() == [
         1,
         2,
     ]
     motion = RNG.random((10, 22, 3))
-    found = clouds.read_motion(warm_up.npz(motion=motion, names=np.zeros(1)), ".npz")["motion"]
+    found = clouds.read_motion(writers.npz(motion=motion, names=np.zeros(1)), ".npz")["motion"]
     np.testing.assert_array_equal(found, motion)
     normals = flows.read_normals(b"9 9 9 0 0 1\n9 9 9 1 0 0\n", ".xyz")["normals"]
     assert normals.tolist() == [[0, 0, 1], [1, 0, 0]]

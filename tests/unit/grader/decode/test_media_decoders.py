@@ -10,8 +10,9 @@ import pytest
 from general_level.catalogue.model import AnswerKind
 from general_level.submission.codes import Code
 from services.grader.decode import columns
-from services.grader.decode.formats import warm_up
-from services.grader.decode.formats.warm_up import SAMPLES, npy, picture
+from services.grader.decode.formats import writers
+from services.grader.decode.formats.warm_up import SAMPLES, picture
+from services.grader.decode.formats.writers import npy
 from services.grader.decode.frames import FrameInvalid
 from services.grader.decode.values import PanopticMap, PointGroups
 from tests.support.decoding import Decoded, decode
@@ -105,7 +106,7 @@ def test_frames_of_different_size_or_one_bad_frame_lose_the_item_only() -> None:
 
 
 def test_depth_in_the_steps_of_the_task() -> None:
-    data = warm_up.png(1, 1, 16, 0, b"\0\x01\x00")
+    data = writers.png(1, 1, 16, 0, b"\0\x01\x00")
     decoded = decode(
         KIND.DEPTH, ["a.png"], {"a.png": data}, options={"depth_scale": "256"}, content=True
     )

@@ -1,43 +1,14 @@
-"""Known files with known scores: a grader takes no job before it has graded them right.
-
-Each case goes the way of a job: its file through a real decode box, the arrays through the scorer
-process. The expected values are worked out by hand from the metrics' definitions.
-"""
+"""Golden cases of answers in words and numbers, and of measures that people rate."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 from general_level.catalogue.model import AnswerKind
-
-_TOLERANCE: Final = 1e-9  # relative
-
-
-@dataclass(frozen=True, slots=True)
-class GoldenCase:
-    """One metric over a tiny key: item id to references, and what a lab answered."""
-
-    metric_id: str
-    kind: AnswerKind
-    key: Mapping[str, list[Any]]
-    answers: Mapping[str, Any]
-    expected: float
-    options: Mapping[str, str] = field(default_factory=dict)
-    ratings: bytes = b""
-
-    @property
-    def prediction_json(self) -> bytes:
-        """The lab's file."""
-        rows = [{"id": item, "prediction": answer} for item, answer in self.answers.items()]
-        return json.dumps(rows).encode()
-
-    def matches(self, value: float) -> bool:
-        """Whether ``value`` is the known score."""
-        return math.isclose(value, self.expected, rel_tol=_TOLERANCE)
+from services.grader.golden.case import GoldenCase
 
 
 def _ratings(verdicts: Mapping[str, list[float]]) -> bytes:
@@ -47,7 +18,7 @@ def _ratings(verdicts: Mapping[str, list[float]]) -> bytes:
 
 _CODE: Final = "def double(x):\n    y = x + x\n    return y\n"
 
-_ALL: Final = (
+CASES: Final = (
     GoldenCase(
         # One right, one right but for its case, one wrong, one absent.
         "accuracy",
@@ -182,12 +153,3 @@ _ALL: Final = (
         ratings=_ratings({"1": [60.0, 80.0]}),
     ),
 )
-
-#: The cases by metric id. A metric without one is served by no grader.
-CASES: Final[Mapping[str, GoldenCase]] = {case.metric_id: case for case in _ALL}
-
-
-def for_metrics(metric_ids: Iterable[str]) -> list[GoldenCase]:
-    """The cases of these metrics, in the table's order."""
-    wanted = set(metric_ids)
-    return [case for case in _ALL if case.metric_id in wanted]
