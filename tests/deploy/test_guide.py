@@ -84,7 +84,7 @@ def test_commands_in_a_gateway_do_what_the_guide_says(
         words = shlex.split(line.rstrip("|\\ "))
         done = CliRunner().invoke(gateway, [word.replace("$modality", "3d") for word in words])
         assert done.exit_code == 0, (line, done.output)
-        made.append(done.stdout.partition("_")[0])
+        made.append(done.stdout.strip().splitlines()[-1].partition("_")[0])
     assert made == ["glt", "glt", "lab", "glt"]
 
 

@@ -24,6 +24,7 @@ from services.kit.clock import ManualClock
 from services.platform.app import Ports, specs
 from services.platform.home import Home
 from services.platform.processes import Supervisor
+from tests.support.background import GATEWAY_THREAD
 from tests.support.platform import free_ports
 from tests.support.synthetic import scored_tasks, write_archive, write_benchmark
 from tests.support.wait import eventually
@@ -87,7 +88,7 @@ def real_lab_gateway(folder: Path) -> Iterator[RealLabGateway]:
     clock = ManualClock(datetime(2026, 1, 5, 9, 0, tzinfo=UTC))
     gateway = Gateway(Settings.from_env(by_name.pop("gateway").environ), clock)
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="gateway", daemon=True)
+    thread = threading.Thread(target=loop.run_forever, name=GATEWAY_THREAD, daemon=True)
     thread.start()
     ports = asyncio.run_coroutine_threadsafe(gateway.start(), loop).result(60)
     supervisor = Supervisor(list(by_name.values()), home.logs)
