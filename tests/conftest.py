@@ -1,13 +1,20 @@
-"""What every test has: no test's output holds what another test's gateway says."""
+"""What every test has: real stores, and no output of another test's gateway.
+
+The stores are started when the first test asks, once in each process of pytest.
+"""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 import structlog
 
 from tests.support.background import GATEWAY_THREAD
+from tests.support.postgres_server import CannotStart, PostgresServer
+from tests.support.s3_server import S3Server
+from tests.support.stores import Stores, using
 
 
 def _logger(*_arguments: object) -> structlog.PrintLogger | structlog.ReturnLogger:
@@ -20,3 +27,54 @@ def _logger(*_arguments: object) -> structlog.PrintLogger | structlog.ReturnLogg
 @pytest.fixture(autouse=True)
 def _quiet_gateway() -> None:
     structlog.configure(logger_factory=_logger)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    try:
+        server = PostgresServer()
+    except CannotStart as reason:
+        pytest.skip(f"no PostgreSQL: {reason}")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def rclone_server() -> Iterator[S3Server]:
+    yield from _s3("rclone")
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[S3Server]:
+    yield from _s3("moto")
+
+
+def _s3(kind: str) -> Iterator[S3Server]:
+    try:
+        server = S3Server(kind)
+    except CannotStart as reason:
+        pytest.skip(f"no S3: {reason}")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def rows(request: pytest.FixtureRequest) -> Iterator[Stores]:
+    """Runs a test on each database; for a module ``pytest.mark.usefixtures("rows")``."""
+    postgres = None
+    if request.param == "postgresql":
+        postgres = request.getfixturevalue("postgres_server")
+    with using(Stores(postgres)) as chosen:
+        yield chosen
+
+
+@pytest.fixture(params=["one-machine", "replicas"])
+def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
+    """Runs a test over a SQLite file and a folder, then over PostgreSQL and S3."""
+    chosen = Stores()
+    if request.param == "replicas":
+        chosen = Stores(
+            request.getfixturevalue("postgres_server"), request.getfixturevalue("rclone_server")
+        )
+    with using(chosen):
+        yield chosen

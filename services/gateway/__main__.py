@@ -6,6 +6,7 @@ runs or not.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,15 +23,26 @@ from services.gateway.storage.migrate import upgrade
 from services.kit.catalogues import open_catalogue
 from services.kit.clock import SystemClock
 from services.kit.commands import told_in_one_line
+from services.kit.settings import Environment
 
 MODALITIES = ("image", "video", "audio", "3d", "language")
+
+
+def _configured_url(_context: click.Context, option: click.Parameter, given: str | None) -> str:
+    """The URL as given, or as the gateway's own settings name it, in a file or directly."""
+    if given:
+        return given
+    configured = Environment(os.environ, "GATEWAY_").secret("DATABASE_URL")
+    if configured is None:
+        raise click.MissingParameter(param=option)
+    return configured.reveal()
+
 
 _database = click.option(
     "--database",
     "database_url",
-    envvar="GATEWAY_DATABASE_URL",
-    required=True,
-    help="Database URL; else GATEWAY_DATABASE_URL.",
+    callback=_configured_url,
+    help="Database URL; else GATEWAY_DATABASE_URL, or the file of GATEWAY_DATABASE_URL_FILE.",
 )
 _format = click.option(
     "--format", "output", type=click.Choice(["table", "json"]), default="table", show_default=True

@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, insert, select
 
 from general_level.errors import InvalidRequest
+from services.gateway.storage.database import serialise
 from services.gateway.storage.tables import agreement_acceptances
 
 VERSION: Final = "2026-11"
@@ -55,6 +56,7 @@ def accept(connection: Connection, now: datetime, lab_id: str, version: str) -> 
     """Accepts the current version; repeating it gives the first answer again."""
     if version != VERSION:
         raise InvalidRequest(f"The current version is {VERSION}.", version=VERSION)
+    serialise(connection, f"lab/{lab_id}")
     earlier = acceptance(connection, lab_id)
     if earlier is not None:
         return earlier

@@ -33,6 +33,7 @@ from services.gateway.settings import Settings
 from services.gateway.signals import Signals
 from services.gateway.storage.database import Database
 from services.gateway.storage.migrate import upgrade
+from services.gateway.storage.replicas import replicas_of
 from services.gateway.telemetry import Telemetry
 from services.gateway.upload_stream import PartStore
 from services.kit.catalogues import open_catalogue
@@ -66,11 +67,12 @@ class Gateway:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.catalogue = _catalogue(settings)
-        self.database = Database(settings.database_url)
+        self.database = Database(settings.database_url, settings.database)
         self.signals = Signals()
+        self.replicas = replicas_of(self.database, self.signals, settings.database)
         self.telemetry = Telemetry()
         self._trusted = _trusted_keys(settings.trusted_keys)
-        self._objects = Objects(settings.objects_url)
+        self._objects = Objects(settings.objects_url, settings.s3)
         self._parts = PartStore(
             database=self.database,
             objects=self._objects,
@@ -90,6 +92,7 @@ class Gateway:
             catalogue_spec=settings.catalogue,
             ids_path=folder / IDS_FILE if folder else None,
             slots=settings.checkers,
+            replicas=self.replicas,
         )
         self.maintenance = Maintenance(
             database=self.database,
@@ -114,6 +117,7 @@ class Gateway:
         self._metrics = MetricsServer(
             self.telemetry.registry, self.settings.metrics_port, self.settings.metrics_host
         )
+        await self.replicas.start()
         await self.maintenance.round()
         for work in (self._checker.run(), self.maintenance.run()):
             self._tasks.append(asyncio.create_task(work))
@@ -136,6 +140,7 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._parts.settle()
+        await self.replicas.stop()
         self._checker.close()
         self._metrics.close()
         await asyncio.to_thread(self.database.close)

@@ -30,12 +30,13 @@ from services.gateway import findings, leases, public_folder, submissions, uploa
 from services.gateway.signals import Signals
 from services.gateway.states import Outcome, State
 from services.gateway.storage.database import Database
+from services.gateway.storage.replicas import Alone, Replicas
 from services.gateway.storage.tables import submissions as submissions_table
 from services.gateway.storage.tables import task_results
 from services.kit.catalogues import open_catalogue
 from services.kit.clock import Clock
 from services.kit.logging import get_logger
-from services.kit.objects import Objects, Part, PartedFile
+from services.kit.objects import Objects, Part, PartedFile, S3Options
 
 #: Checks of one archive before a crash of the child counts as ours.
 ATTEMPTS_MAX: Final = 3
@@ -58,19 +59,20 @@ _FORGET_SECONDS: Final = 3_600.0
 
 @dataclass(frozen=True, slots=True)
 class CheckRequest:
-    """What the child needs; all of it picklable, none of it secret."""
+    """What the child needs; all of it picklable."""
 
     objects_url: str
     parts: tuple[Part, ...]
     archive_name: str
     catalogue: str
     ids_path: str
+    s3: S3Options | None = None
 
 
 def check_stored(request: CheckRequest) -> bytes:
     """Runs the checker over a stored archive (in the child). Returns the report as JSON."""
     file = io.BufferedReader(
-        PartedFile(Objects(request.objects_url), request.parts), _READ_BUFFER_BYTES
+        PartedFile(Objects(request.objects_url, request.s3), request.parts), _READ_BUFFER_BYTES
     )
     report = check_archive(
         cast("BinaryIO", file),
@@ -93,7 +95,7 @@ def apply_report(
 
     Does nothing if the submission is no longer being checked (withdrawn, or checked elsewhere).
     """
-    row = submissions.read(connection, submission_id)
+    row = submissions.lock(connection, submission_id)
     if row.state != State.CHECKING:
         return set()
     connection.execute(
@@ -178,7 +180,8 @@ class Checker:
     """Checks up to ``slots`` archives at once until it is stopped.
 
     Those that were never tried come first, the oldest before the others; one whose check failed is
-    tried again when none of them waits, so that it holds up nobody but itself.
+    tried again when none of them waits, so that it holds up nobody but itself. Of several gateways
+    one claims an archive; each counts the failures that it saw.
     """
 
     def __init__(
@@ -193,8 +196,10 @@ class Checker:
         ids_path: Path | None,
         slots: int = 1,
         check_seconds: float = CHECK_SECONDS_MAX,
+        replicas: Replicas | None = None,
     ) -> None:
         self._database = database
+        self._replicas = replicas or Alone()
         self._objects = objects
         self._signals = signals
         self._clock = clock
@@ -246,22 +251,35 @@ class Checker:
             self._failures.pop(submission_id, None)
         finally:
             self._in_work.discard(submission_id)
+            await self._replicas.leave(f"check/{submission_id}")
         return True
 
     async def _next(self) -> str | None:
+        """The archive whose turn it is, claimed; those that another gateway checks are left."""
         now = asyncio.get_running_loop().time()
         self._failures = {key: one for key, one in self._failures.items() if one.forget_time > now}
-        fresh = await self._database.run_read(
-            _oldest_unchecked, passed_over=(*self._in_work, *self._failures)
-        )
-        if fresh is not None:
-            return fresh
-        again = [
-            key
-            for key, one in self._failures.items()
-            if one.retry_time <= now and key not in self._in_work
-        ]
-        return await self._database.run_read(_oldest_unchecked, among=again)
+        elsewhere: list[str] = []
+        while True:
+            passed_over = (*self._in_work, *elsewhere)
+            found = await self._database.run_read(
+                _oldest_unchecked, passed_over=(*passed_over, *self._failures)
+            )
+            if found is None:
+                again = [
+                    key
+                    for key, one in self._failures.items()
+                    if one.retry_time <= now and key not in passed_over
+                ]
+                found = await self._database.run_read(_oldest_unchecked, among=again)
+            if found is None:
+                return None
+            if await self._replicas.claim(f"check/{found}"):
+                row = await self._database.run_read(submissions.read, found)
+                if row.state == State.CHECKING:
+                    return found
+                # Checked by another gateway between our look and our claim.
+                await self._replicas.leave(f"check/{found}")
+            elsewhere.append(found)
 
     async def _check(self, slot: _Slot, submission_id: str) -> None:
         report = await self._report(slot, submission_id)
@@ -320,6 +338,7 @@ class Checker:
             row.archive_name,
             self._catalogue_spec,
             self._ids_path,
+            self._objects.s3,
         )
         loop = asyncio.get_running_loop()
         work = loop.run_in_executor(slot.pool, check_stored, request)
@@ -361,5 +380,5 @@ def _oldest_unchecked(
 
 
 def _fail(connection: Connection, now: datetime, submission_id: str, reason: str) -> None:
-    if submissions.read(connection, submission_id).state == State.CHECKING:
+    if submissions.lock(connection, submission_id).state == State.CHECKING:
         submissions.move(connection, now, submission_id, State.FAILED, failure_reason=reason)

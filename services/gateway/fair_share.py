@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import ColumnElement, Connection, insert, literal, select, update
 
@@ -54,18 +54,21 @@ def turns(
     leasable: ColumnElement[bool],
     served: Mapping[str, int],
     wanted: int,
+    passed_over: Collection[str] = (),
 ) -> dict[str, int]:
     """Whose the next ``wanted`` turns are, among the labs with a job that is ``leasable``.
 
     ``served`` is what this transaction has given and not yet charged. A lab may get more turns than
-    it has jobs: what it leaves is dealt out by the next call, in which it no longer appears.
+    it has jobs: what it leaves is dealt out by the next call, in which it is ``passed_over``.
     """
     rows = connection.execute(
         select(lab_shares.c.virtual_time, lab_shares.c.lab_id).where(
             lab_shares.c.modality == modality, _waiting(leasable)
         )
     )
-    queue = [(time + served.get(lab_id, 0), lab_id) for time, lab_id in rows]
+    queue = [
+        (time + served.get(lab_id, 0), lab_id) for time, lab_id in rows if lab_id not in passed_over
+    ]
     heapq.heapify(queue)
     dealt: Counter[str] = Counter()
     while queue and dealt.total() < wanted:

@@ -17,11 +17,10 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeVar
 
 from sqlalchemy import Connection, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from general_level.errors import AlreadyExists, NotAuthenticated, NotFound, NotPermitted
 from general_level.identifiers import new_id
-from services.gateway.storage.database import Database
+from services.gateway.storage.database import Database, serialise
 from services.gateway.storage.tables import labs, submissions, tokens
 from services.kit.clock import Clock
 from services.kit.settings import Secret
@@ -55,11 +54,11 @@ class RpcContext(Protocol):
 
 def create_lab(connection: Connection, now: datetime, name: str) -> str:
     """Registers a lab; AlreadyExists if the name is taken. Returns its id."""
+    serialise(connection, "labs")
+    if connection.scalar(select(labs.c.lab_id).where(labs.c.name == name)) is not None:
+        raise AlreadyExists("Choose another name for the lab.", name=name)
     lab_id = new_id("lab", now)
-    try:
-        connection.execute(insert(labs).values(lab_id=lab_id, name=name, create_time=now))
-    except IntegrityError as error:
-        raise AlreadyExists("Choose another name for the lab.", name=name) from error
+    connection.execute(insert(labs).values(lab_id=lab_id, name=name, create_time=now))
     return lab_id
 
 

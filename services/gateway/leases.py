@@ -20,6 +20,7 @@ from typing import Any, Final
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Row,
     Select,
     and_,
     insert,
@@ -56,7 +57,7 @@ from services.gateway.fencing import (
 from services.gateway.queue_view import QueueView, position_and_estimate
 from services.gateway.states import State
 from services.gateway.storage.tables import jobs, submissions, task_results
-from services.gateway.submissions import move
+from services.gateway.submissions import lock, move
 from services.kit.ratings import RATINGS_BYTES_MAX
 
 __all__ = [
@@ -105,7 +106,7 @@ class Leased:
     prediction_bytes: int
     catalogue_id: str
     ratings: bytes = field(repr=False)
-    #: Whether this lease took the submission from QUEUED to GRADING.
+    #: Whether the submission was QUEUED when this lease was decided: it is GRADING now.
     first_of_submission: bool = False
 
 
@@ -202,18 +203,23 @@ def lease(
     expires = min(now + lease_duration, deadline)
     leased: list[Leased] = []
     served: Counter[str] = Counter()
+    #: Labs whose other jobs are none, or are being leased to other graders in this moment.
+    exhausted: set[str] = set()
     ratings_bytes = 0
     while len(leased) < wanted:
-        turns = fair_share.turns(connection, modality, leasable, served, wanted - len(leased))
-        rows = [
-            row
-            for lab_id, count in turns.items()
-            for row in connection.execute(
+        turns = fair_share.turns(
+            connection, modality, leasable, served, wanted - len(leased), exhausted
+        )
+        if not turns:
+            break
+        rows: list[Row[Any]] = []
+        for lab_id, count in turns.items():
+            found = connection.execute(
                 _next_jobs().where(leasable, jobs.c.lab_id == lab_id).limit(count)
             ).all()
-        ]
-        if not rows:
-            break
+            rows += found
+            if len(found) < count:
+                exhausted.add(lab_id)
         for row in rows:
             ratings_bytes += len(row.ratings or b"")
             # They travel in the answer, which has a size limit: at most one largest file of them.
@@ -250,9 +256,12 @@ def lease(
                     first_of_submission=row.submission_state == State.QUEUED,
                 )
             )
-    fair_share.charge(connection, modality, served)
+    # In one order everywhere: jobs, then submissions, then shares.
     for submission_id in sorted({one.submission_id for one in leased if one.first_of_submission}):
-        move(connection, now, submission_id, State.GRADING)
+        # Another grader may have leased its first job between our look and our lock.
+        if lock(connection, submission_id).state == State.QUEUED:
+            move(connection, now, submission_id, State.GRADING)
+    fair_share.charge(connection, modality, served)
     return leased
 
 
@@ -310,7 +319,7 @@ def expire_leases(connection: Connection, now: datetime, limit: int = EXPIRED_MA
         .limit(limit)
     ).all()
     ended = []
-    for job_id in expired:
+    for job_id in sorted(expired):
         job, submission = lock_job(connection, job_id)
         # Another replica, or the end of the submission, may have been first.
         if job.state != LEASED or job.lease_expire_time > now:
@@ -325,7 +334,8 @@ def _held(
     connection: Connection, now: datetime, refs: Sequence[LeaseRef]
 ) -> Iterator[tuple[LeaseRef, JobRow]]:
     """The jobs that these leases still hold, each locked; lost ones are passed over."""
-    for ref in refs:
+    # In one order everywhere, so that two calls never wait for each other's rows.
+    for ref in sorted(refs, key=lambda one: one.job_id):
         row = connection.execute(
             select(jobs).where(jobs.c.job_id == ref.job_id).with_for_update()
         ).one_or_none()

@@ -149,10 +149,11 @@ def scores_of(connection: Connection, submission_id: str) -> list[pb.ScoreEntry]
     rows = connection.execute(
         select(score_ledger.c.task_id, score_ledger.c.entry)
         .where(score_ledger.c.submission_id == submission_id, score_ledger.c.kind == SCORE)
-        .order_by(score_ledger.c.task_id, score_ledger.c.edition)
+        .order_by(score_ledger.c.edition)
     )
     newest = {task_id: pb.LedgerEntry.FromString(entry).score for task_id, entry in rows}
-    return list(newest.values())
+    # Not by the database: how it orders text is its own setting.
+    return [newest[task_id] for task_id in sorted(newest)]
 
 
 def has_score(connection: Connection, submission_id: str, task_id: str) -> bool:

@@ -27,7 +27,11 @@ SNAPSHOTS_PER_ROUND: Final = 500
 
 
 class Maintenance:
-    """Rounds that any replica may do; each is one short transaction, safe to do twice."""
+    """Rounds that every gateway does; each is a few short transactions, safe to do twice.
+
+    None of them leads: what one is ending at this moment is locked, and the others pass it over or
+    find it ended.
+    """
 
     def __init__(
         self,

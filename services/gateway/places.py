@@ -10,7 +10,10 @@ from general_level.errors import ResourceExhausted
 
 
 class Places:
-    """At most ``most`` calls of one caller at once, in this process."""
+    """At most ``most`` calls of one caller at once, in this process.
+
+    It guards a process's memory and its places for calls, so it counts in each gateway apart.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most

@@ -136,6 +136,8 @@ def prune(connection: Connection, kept: int, limit: int) -> int:
     So do the publications that no snapshot refers to any more, except the newest: it holds the
     position that is published. Returns how many snapshots went.
     """
+    # Else one that is being published is neither the newest yet nor referred to.
+    serialise(connection, "publications")
     age = func.row_number().over(
         partition_by=standings.c.board_id, order_by=standings.c.publication_id.desc()
     )

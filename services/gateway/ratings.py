@@ -45,7 +45,7 @@ def import_ratings(
     later edition. Raises RatingsInvalid, NotFound, InvalidRequest for a task that is not rated,
     IllegalTransition for one that takes no ratings now.
     """
-    row = submissions.read(connection, submission_id)
+    row = submissions.lock(connection, submission_id)
     result = connection.execute(
         select(task_results).where(
             task_results.c.submission_id == submission_id, task_results.c.task_id == task_id

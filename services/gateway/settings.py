@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from services.gateway.storage.postgres import Limits
+from services.kit.objects import S3Options
 from services.kit.server import TlsFiles
 from services.kit.settings import Environment, SettingInvalid
 
@@ -15,11 +17,17 @@ from services.kit.settings import Environment, SettingInvalid
 class Settings:
     """All settings of a gateway; a docstring under each says what it means."""
 
-    database_url: str
-    """``sqlite:////absolute/file.db`` or a PostgreSQL URL as SQLAlchemy spells it."""
+    database_url: str = field(repr=False)
+    """``sqlite:////absolute/file.db`` or ``postgresql://user:password@host:5432/name``."""
+
+    database: Limits
+    """What this gateway asks of its PostgreSQL."""
 
     objects_url: str
     """Where archives are kept: ``file:///absolute/folder`` or ``s3://bucket/prefix``."""
+
+    s3: S3Options
+    """How an S3-compatible store is reached."""
 
     catalogue: str
     """A shipped catalogue's name, or a folder of the same format."""
@@ -79,8 +87,16 @@ class Settings:
         if certificate is not None and private_key is not None:
             tls = TlsFiles(certificate, private_key)
         return cls(
-            database_url=env.text("DATABASE_URL"),
+            database_url=_database_url(env),
+            database=Limits(
+                connections=env.integer("DATABASE_CONNECTIONS", 8, low=1, high=100),
+                connect_seconds=env.integer("DATABASE_CONNECT_SECONDS", 5, low=2, high=60),
+                statement_seconds=env.integer("DATABASE_STATEMENT_SECONDS", 30, low=1, high=600),
+                lock_seconds=env.integer("DATABASE_LOCK_SECONDS", 10, low=1, high=600),
+                idle_seconds=env.integer("DATABASE_IDLE_SECONDS", 60, low=1, high=600),
+            ),
             objects_url=env.text("OBJECTS_URL"),
+            s3=_s3(env),
             catalogue=env.text("CATALOGUE", "general-bench"),
             ungraded_metrics=env.words("UNGRADED_METRICS"),
             public_address=env.text("PUBLIC_ADDRESS", "127.0.0.1:50051"),
@@ -96,3 +112,30 @@ class Settings:
             snapshots_kept=env.integer("SNAPSHOTS_KEPT", 100, low=1, high=1_000_000),
             drain=timedelta(seconds=env.number("DRAIN_SECONDS", 10, low=0, high=300)),
         )
+
+
+def _database_url(env: Environment) -> str:
+    """``DATABASE_URL``, or the content of the file that ``DATABASE_URL_FILE`` names."""
+    secret = env.secret("DATABASE_URL")
+    # Without either, `text` says what is missing.
+    return secret.reveal() if secret is not None else env.text("DATABASE_URL")
+
+
+def _s3(env: Environment) -> S3Options:
+    key_id, key = env.secret("OBJECTS_ACCESS_KEY_ID"), env.secret("OBJECTS_SECRET_ACCESS_KEY")
+    if (key_id is None) != (key is None):
+        raise SettingInvalid(
+            "Set both GATEWAY_OBJECTS_ACCESS_KEY_ID and GATEWAY_OBJECTS_SECRET_ACCESS_KEY "
+            "(or their _FILE), or neither.",
+            variable="GATEWAY_OBJECTS_ACCESS_KEY_ID",
+            problem="incomplete",
+        )
+    return S3Options(
+        endpoint=env.text("OBJECTS_ENDPOINT", "") or None,
+        region=env.text("OBJECTS_REGION", "") or None,
+        access_key_id=key_id,
+        secret_access_key=key,
+        connect_seconds=env.number("OBJECTS_CONNECT_SECONDS", 5, low=0.1, high=60),
+        request_seconds=env.number("OBJECTS_REQUEST_SECONDS", 30, low=0.1, high=600),
+        retry_seconds=env.number("OBJECTS_RETRY_SECONDS", 60, low=0, high=300),
+    )

@@ -1,13 +1,15 @@
-"""Wakes whoever waits for a change in this process: pollers, watchers, the checker.
+"""Wakes whoever waits for a change: pollers, watchers, the checker.
 
-A signal carries nothing and is never the truth: the waiter reads the database again. Waits are
-bounded, so a change made by another replica is seen at the next poll.
+A signal carries nothing and is never the truth: the waiter reads the database again. What is
+notified here wakes the waiters of this process and is forwarded to the other gateways, where there
+are some (`storage.replicas`). Waits are bounded, so that a lost signal costs only time.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable
 
 
 class Signals:
@@ -16,9 +18,28 @@ class Signals:
     def __init__(self) -> None:
         self._waiters: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
         self._topics: dict[asyncio.Future[None], tuple[str, ...]] = {}
+        self._forward: Callable[[str], None] | None = None
+
+    def forward_to(self, forward: Callable[[str], None] | None) -> None:
+        """Gives every topic that is notified here to ``forward`` as well."""
+        self._forward = forward
 
     def notify(self, topic: str) -> None:
-        """Wakes all that wait for the topic now. Call it on the event loop, after the commit."""
+        """Wakes all that wait for the topic now, in every gateway.
+
+        Call it on the event loop, after the commit.
+        """
+        self.wake(topic)
+        if self._forward is not None:
+            self._forward(topic)
+
+    def wake_all(self) -> None:
+        """Wakes all that wait for anything in this process."""
+        for topic in list(self._waiters):
+            self.wake(topic)
+
+    def wake(self, topic: str) -> None:
+        """Wakes all that wait for the topic in this process."""
         for waiter in list(self._waiters.get(topic, ())):
             self._forget(waiter)
             if not waiter.done():

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, func, insert, or_, select, update
 
 from general_level.errors import (
     AgreementRequired,
@@ -125,9 +125,26 @@ def pending_submission(connection: Connection, lab_id: str) -> str:
 
 def read(connection: Connection, submission_id: str, lab_id: str | None = None) -> SubmissionRow:
     """One submission; NotFound also for another lab's, so that ids say nothing."""
-    row = connection.execute(
-        select(submissions).where(submissions.c.submission_id == submission_id)
-    ).one_or_none()
+    return _found(connection, _by_id(submission_id), submission_id, lab_id)
+
+
+def lock(connection: Connection, submission_id: str, lab_id: str | None = None) -> SubmissionRow:
+    """As `read`, and nobody else changes it until the transaction ends.
+
+    Whoever decides by a submission's state and then writes locks it first, before its jobs.
+    """
+    query = _by_id(submission_id).with_for_update(key_share=True)
+    return _found(connection, query, submission_id, lab_id)
+
+
+def _by_id(submission_id: str) -> Select[Any]:
+    return select(submissions).where(submissions.c.submission_id == submission_id)
+
+
+def _found(
+    connection: Connection, query: Select[Any], submission_id: str, lab_id: str | None
+) -> SubmissionRow:
+    row = connection.execute(query).one_or_none()
     if row is None or (lab_id is not None and row.lab_id != lab_id):
         raise NotFound("No submission of yours has this id.", submission_id=submission_id)
     return row
@@ -148,14 +165,14 @@ def move(
     for a state that ends the grading the cancellation of jobs that still wait or run, and for one
     that fails after its completion a withdrawal, so that no board ranks what was given back.
     """
-    row = read(connection, submission_id)
+    row = lock(connection, submission_id)
     if to not in MOVES[State(row.state)]:
         raise IllegalTransition(
             f"It is {row.state}.", submission_id=submission_id, state=row.state, requested=to
         )
-    changed = connection.execute(
+    connection.execute(
         update(submissions)
-        .where(submissions.c.submission_id == submission_id, submissions.c.state == row.state)
+        .where(submissions.c.submission_id == submission_id)
         .values(
             state=to,
             state_deadline=now + STATE_AGE_MAX[to] if to in STATE_AGE_MAX else None,
@@ -164,8 +181,6 @@ def move(
             failure_reason=failure_reason,
         )
     )
-    if changed.rowcount != 1:
-        raise IllegalTransition(submission_id=submission_id, requested=to)
     _record_state(connection, now, submission_id, to, note)
     if to in FINAL:
         _settle(connection, now, row, to)
@@ -186,17 +201,22 @@ def touch(connection: Connection, now: datetime, submission_id: str) -> None:
 
 def cancel(connection: Connection, now: datetime, lab_id: str, submission_id: str) -> None:
     """Withdraws a submission that is not finished; repeating it is no error."""
-    row = read(connection, submission_id, lab_id)
+    row = lock(connection, submission_id, lab_id)
     if row.state != State.CANCELLED:
         move(connection, now, submission_id, State.CANCELLED, failure_reason="withdrawn")
 
 
 def end_overdue(connection: Connection, now: datetime, limit: int = 100) -> list[str]:
-    """Ends submissions whose state outlived its maximum age; returns their ids."""
+    """Ends submissions whose state outlived its maximum age; returns their ids.
+
+    One that somebody else is changing at this moment is left for the next round.
+    """
     rows = connection.execute(
         select(submissions.c.submission_id, submissions.c.state)
         .where(submissions.c.state.in_(sorted(PENDING)), submissions.c.state_deadline <= now)
+        .order_by(submissions.c.submission_id)
         .limit(limit)
+        .with_for_update(key_share=True, skip_locked=True)
     ).all()
     for submission_id, state in rows:
         to, reason = OVERDUE[State(state)]

@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection, delete, func, insert, select
-from sqlalchemy.exc import IntegrityError
 
 from general_level.errors import IllegalTransition, InvalidRequest, OffsetMismatch
 from services.gateway import submissions
@@ -68,7 +67,7 @@ def begin(
     IllegalTransition unless the submission waits for bytes, OffsetMismatch unless ``offset`` is
     the number of durable bytes, InvalidRequest if it came in too many pieces already.
     """
-    row = submissions.read(connection, submission_id, lab_id)
+    row = submissions.lock(connection, submission_id, lab_id)
     if row.state not in (State.CREATED, State.UPLOADING):
         raise IllegalTransition(
             f"It is {row.state} and takes no bytes.", submission_id=submission_id, state=row.state
@@ -95,7 +94,7 @@ def object_key(submission_id: str, offset: int) -> str:
 
 def add_part(connection: Connection, now: datetime, submission_id: str, part: Part) -> int:
     """Records a stored part; returns the durable bytes. OffsetMismatch if another came first."""
-    row = submissions.read(connection, submission_id)
+    row = submissions.lock(connection, submission_id)
     if row.state != State.UPLOADING:
         raise IllegalTransition(submission_id=submission_id, state=row.state)
     durable = durable_bytes(connection, submission_id)
@@ -106,17 +105,14 @@ def add_part(connection: Connection, now: datetime, submission_id: str, part: Pa
             f"More bytes came than the announced {row.archive_bytes}.",
             archive_bytes=row.archive_bytes,
         )
-    try:
-        connection.execute(
-            insert(upload_parts).values(
-                submission_id=submission_id,
-                offset=part.offset,
-                size=part.size,
-                object_key=part.key,
-            )
+    connection.execute(
+        insert(upload_parts).values(
+            submission_id=submission_id,
+            offset=part.offset,
+            size=part.size,
+            object_key=part.key,
         )
-    except IntegrityError as error:
-        raise OffsetMismatch(offset=part.offset) from error
+    )
     submissions.touch(connection, now, submission_id)
     return durable + part.size
 
@@ -126,7 +122,7 @@ def finish(connection: Connection, now: datetime, submission_id: str, sha256: st
 
     Returns whether it was the announced one. A wrong digest costs no quota.
     """
-    row = submissions.read(connection, submission_id)
+    row = submissions.lock(connection, submission_id)
     if row.archive_sha256 == sha256:
         submissions.move(connection, now, submission_id, State.CHECKING)
         return True

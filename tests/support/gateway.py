@@ -43,6 +43,7 @@ from services.gateway.states import State
 from services.gateway.storage.database import Database
 from services.gateway.storage.migrate import upgrade
 from services.kit.clock import Clock
+from tests.support.stores import stores
 
 T = TypeVar("T")
 
@@ -84,11 +85,12 @@ def _migrated() -> bytes:
 
 @contextmanager
 def open_database(folder: Path) -> Iterator[Database]:
-    """A migrated SQLite database of its own, without a gateway."""
+    """A migrated database of its own, without a gateway."""
+    url = stores().rows_url(folder)
     file = folder / "gateway.db"
-    if not file.exists():
+    if url.startswith("sqlite") and not file.exists():
         file.write_bytes(_migrated())
-    database = Database(f"sqlite:///{file}")
+    database = Database(url)
     try:
         yield database
     finally:
@@ -96,11 +98,10 @@ def open_database(folder: Path) -> Iterator[Database]:
 
 
 def settings_for(folder: Path, **changes: Any) -> Settings:
-    """Settings of a gateway that keeps all it has below ``folder``."""
+    """Settings of a gateway that keeps all it has in the stores of ``folder``."""
     settings = Settings.from_env(
         {
-            "GATEWAY_DATABASE_URL": f"sqlite:///{folder / 'gateway.db'}",
-            "GATEWAY_OBJECTS_URL": f"file://{folder / 'objects'}",
+            **stores().environment(folder),
             "GATEWAY_PUBLIC_ADDRESS": "127.0.0.1:0",
             "GATEWAY_INTERNAL_ADDRESS": "127.0.0.1:0",
             "GATEWAY_METRICS_PORT": "0",

@@ -14,6 +14,7 @@ from services.gateway import identity
 from services.gateway.agreement import VERSION, accept
 from services.kit.clock import SystemClock
 from tests.support.gateway import open_database
+from tests.support.stores import stores
 
 _ROOT = Path(__file__).parents[2]
 _UNLIMITED = resource.RLIM_INFINITY
@@ -35,8 +36,7 @@ class GatewayProcess:
         """Returns when it serves; the port stays the same over restarts."""
         environ = {
             **os.environ,
-            "GATEWAY_DATABASE_URL": f"sqlite:///{self.folder / 'gateway.db'}",
-            "GATEWAY_OBJECTS_URL": f"file://{self.folder / 'objects'}",
+            **stores().environment(self.folder),
             "GATEWAY_PUBLIC_ADDRESS": f"127.0.0.1:{self.port}",
             "GATEWAY_INTERNAL_ADDRESS": "127.0.0.1:0",
             "GATEWAY_METRICS_PORT": "0",

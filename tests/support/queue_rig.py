@@ -34,10 +34,10 @@ from services.gateway.rpc.leaderboard import LeaderboardServicer
 from services.gateway.rpc.ranking import RankingServicer
 from services.gateway.signals import Signals
 from services.gateway.storage.tables import task_results, upload_parts
-from services.kit.objects import Objects
 from services.kit.server import Server
 from services.kit.settings import Secret
 from tests.support.queue_world import CATALOGUE, JOB, LEASE, QueueWorld, tasks_of
+from tests.support.stores import stores
 
 IMAGE = tasks_of("image")
 #: Never within a test: what arrives came by a signal.
@@ -73,7 +73,7 @@ class Rig:
     ) -> None:
         self.world = world
         self.folder = folder
-        self.objects = Objects(f"file://{folder / 'objects'}")
+        self.objects = stores().objects(folder)
         self.signals = HeardSignals()
         self._poll_seconds = poll_seconds
         self.port = port

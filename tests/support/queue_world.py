@@ -25,6 +25,7 @@ from services.gateway.storage.database import Database
 from services.gateway.storage.tables import jobs, labs, metadata, submissions, task_results
 from services.gateway.submissions import move
 from services.kit.clock import ManualClock
+from tests.support.stores import stores
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=30)
@@ -100,8 +101,9 @@ class QueueWorld:
     key: GraderKey = field(default_factory=GraderKey)
 
     def __post_init__(self) -> None:
-        self.database = WatchedDatabase(f"sqlite:///{self.folder / 'gateway.db'}")
-        metadata.create_all(self.database.engine)
+        self.database = WatchedDatabase(stores().rows_url(self.folder))
+        if self.database.is_sqlite:
+            metadata.create_all(self.database.engine)
         self._numbers: Iterator[int] = count(1)
         self._tokens: Iterator[int] = count(1)
 

@@ -1,73 +1,69 @@
-"""The engine: transactions that behave alike on SQLite and PostgreSQL.
+"""The database: transactions that behave alike on SQLite and PostgreSQL, chosen by URL.
 
 Calls are synchronous and run in a small thread pool, so the event loop never waits for a disk.
-``write`` transactions are serialised where the database needs it: SQLite takes its write lock at
-the start (BEGIN IMMEDIATE), so a transaction never fails half-way on an upgrade of its lock.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
+import random
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
-from general_level.errors import Unavailable
+from services.gateway.storage.postgres import Limits, PostgresStore
+from services.gateway.storage.sqlite import SqliteStore
+from services.gateway.storage.transactions import (
+    OutcomeUnknown,
+    StorageFailed,
+    ValueRefused,
+    connection_broke,
+    lost_against_another,
+    storage_errors,
+)
+
+__all__ = ["Database", "OutcomeUnknown", "StorageFailed", "ValueRefused", "serialise"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Threads that wait for the database; more would only queue on SQLite's one writer.
-THREADS_MAX = 8
-#: How long a SQLite writer of another process is waited for.
-BUSY_SECONDS = 30
-
-
-class StorageFailed(Unavailable):
-    """The database did not do what was asked."""
-
-    reason = "STORAGE_FAILED"
+#: Runs of one transaction, the first included, where another one was preferred (a deadlock).
+RUNS_MAX: Final = 5
+#: The wait before the second run, at most; it doubles with each further one.
+RERUN_SECONDS: Final = 0.02
 
 
 class Database:
-    """One engine and its threads. ``url`` as SQLAlchemy spells it, e.g. ``sqlite:///file.db``."""
+    """One engine and its threads.
 
-    def __init__(self, url: str) -> None:
+    ``url`` as SQLAlchemy spells it: ``sqlite:////file.db`` or ``postgresql://user@host/name``.
+    ``limits`` are of PostgreSQL.
+    """
+
+    def __init__(self, url: str, limits: Limits | None = None) -> None:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
-        self.engine = _sqlite_engine(url) if self.is_sqlite else _engine(url)
-        self._writer = threading.Lock()
-        self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="database")
+        store = SqliteStore(url) if self.is_sqlite else PostgresStore(url, limits)
+        self._store: SqliteStore | PostgresStore = store
+        self.engine = store.engine
+        self._threads = ThreadPoolExecutor(store.threads, thread_name_prefix="database")
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads."""
-        with _storage_errors(), self.engine.connect() as connection:
-            if self.is_sqlite:
-                # Else each statement would see another state of the database.
-                connection.execute(text("BEGIN"))
+        with storage_errors(), self._store.read() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that commits at the end, or leaves nothing behind if an error is raised."""
-        if not self.is_sqlite:
-            with _storage_errors(), self.engine.begin() as connection:
-                yield connection
-            return
-        with self._writer, _storage_errors(), self.engine.connect() as connection:
-            connection.execute(text("BEGIN IMMEDIATE"))
-            try:
-                yield connection
-            except BaseException:
-                connection.rollback()
-                raise
-            connection.commit()
+        with storage_errors(), self._store.write() as connection:
+            yield connection
 
     async def run_read(
         self, call: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -75,10 +71,10 @@ class Database:
         """Runs ``call(connection, …)`` in a read transaction on a thread."""
 
         def work() -> T:
-            with self.read() as connection:
+            with self._store.read() as connection:
                 return call(connection, *args, **kwargs)
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _run, work)
 
     async def run_write(
         self, call: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -86,50 +82,42 @@ class Database:
         """Runs ``call(connection, …)`` in a write transaction on a thread.
 
         A cancelled caller (a client that went away) does not undo it: what was decided is kept.
+        On PostgreSQL it may run several times, and all runs but the last leave nothing behind: the
+        call does nothing but through the connection.
         """
 
         def work() -> T:
-            with self.write() as connection:
+            with self._store.write() as connection:
                 return call(connection, *args, **kwargs)
 
         loop = asyncio.get_running_loop()
-        return await asyncio.shield(loop.run_in_executor(self._threads, work))
+        return await asyncio.shield(loop.run_in_executor(self._threads, _run, work))
 
     def close(self) -> None:
         self._threads.shutdown(wait=True)
         self.engine.dispose()
 
 
-@contextmanager
-def _storage_errors() -> Iterator[None]:
-    try:
-        yield
-    except OperationalError as error:
-        # The driver's text names the statement and its values: it stays out of the answer.
-        raise StorageFailed(kind=type(error.orig).__name__) from error
+def _run(work: Callable[[], T]) -> T:
+    """Runs a transaction, again where that is safe and helps.
 
-
-def _engine(url: str, **options: Any) -> Engine:
-    # Errors of the driver are logged: what was to be written stays out of their text.
-    return create_engine(url, hide_parameters=True, **options)
-
-
-def _sqlite_engine(url: str) -> Engine:
-    engine = _engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, _record: object) -> None:
-        # The driver must not begin transactions by itself: `write` says BEGIN IMMEDIATE.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        # What was acknowledged (a part, a score, a state) survives a power cut, as the objects do.
-        # NORMAL would lose the last commits; FULL costs one sync of the log for each commit.
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.close()
-
-    return engine
+    A pooled connection that broke while it was idle (the server was restarted) costs one run; the
+    second gets a new one. If that fails, too, the database is away: the caller is told at once.
+    """
+    runs, reconnected = 1, False
+    with storage_errors():
+        while True:
+            try:
+                return work()
+            except DBAPIError as error:
+                if lost_against_another(error) and runs < RUNS_MAX:
+                    # Not for a secret: two that met must not meet again.
+                    time.sleep(random.uniform(0, RERUN_SECONDS * 2**runs))  # noqa: S311
+                    runs += 1
+                elif connection_broke(error) and not reconnected:
+                    reconnected = True
+                else:
+                    raise
 
 
 def serialise(connection: Connection, name: str) -> None:
@@ -138,4 +126,6 @@ def serialise(connection: Connection, name: str) -> None:
     SQLite has one writer anyway; PostgreSQL takes a transaction-level advisory lock.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
+        connection.execute(
+            text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name}
+        )

@@ -6,9 +6,13 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from services.gateway.storage.database import Database, serialise
+
+#: A change of a table waits so long for the transactions that use it. They wait behind it, so it
+#: gives up rather than stop a platform that is running; the next start tries again.
+LOCK_SECONDS = 10
 
 
 def config_for(connection: Connection) -> Config:
@@ -21,5 +25,10 @@ def config_for(connection: Connection) -> Config:
 def upgrade(database: Database) -> None:
     """Applies the migrations that are missing, in one transaction; replicas take turns."""
     with database.write() as connection:
-        serialise(connection, "schema")
+        if connection.dialect.name == "postgresql":
+            # Another replica may be at it for as long as a table of rows takes to be changed.
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SET LOCAL lock_timeout = 0"))
+            serialise(connection, "schema")
+            connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
         command.upgrade(config_for(connection), "head")

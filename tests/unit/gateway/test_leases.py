@@ -25,6 +25,8 @@ from services.gateway.storage.tables import score_ledger, task_results
 from services.gateway.telemetry import Telemetry
 from tests.support.queue_world import CATALOGUE, JOB, LEASE, NOON, QueueWorld, ref_of, tasks_of
 
+pytestmark = pytest.mark.usefixtures("rows")
+
 IMAGE = tasks_of("image")
 LANGUAGE = next(task for task in CATALOGUE.tasks.values() if task.modality == "language")
 #: Of any metric: for tests that lease and do not score.

@@ -11,6 +11,8 @@ from general_level.v1 import ranking_pb2
 from services.gateway import ledger
 from tests.support.queue_world import CATALOGUE, GraderKey, QueueWorld, statement, tasks_of
 
+pytestmark = pytest.mark.usefixtures("rows")
+
 TASK = tasks_of("image")[0]
 OTHER = tasks_of("image")[1]
 ARCHIVE = "e" * 64

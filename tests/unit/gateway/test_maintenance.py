@@ -21,6 +21,8 @@ from services.kit.clock import ManualClock
 from services.kit.objects import ObjectMissing, Objects, Part
 from tests.support.gateway import START, archive, create_request, eventually, open_database
 
+pytestmark = pytest.mark.usefixtures("rows")
+
 
 @pytest.fixture
 def database(tmp_path):

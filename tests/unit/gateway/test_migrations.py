@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -16,10 +17,20 @@ from services.gateway.storage.migrate import config_for, upgrade
 from services.gateway.storage.tables import Instant, labs, metadata
 from tests.support.gateway import START, open_database
 
+pytestmark = pytest.mark.usefixtures("rows")
+
 
 @pytest.fixture
-def empty(tmp_path):
-    database = Database(f"sqlite:///{tmp_path / 'new.db'}")
+def empty_url(tmp_path, rows):
+    """A database without tables."""
+    if rows.postgres is None:
+        return f"sqlite:///{tmp_path / 'new.db'}"
+    return rows.postgres.create(f"empty_{uuid.uuid4().hex}")
+
+
+@pytest.fixture
+def empty(empty_url):
+    database = Database(empty_url)
     yield database
     database.close()
 
@@ -61,8 +72,8 @@ def test_a_second_upgrade_changes_nothing_and_keeps_the_rows(tmp_path):
             assert connection.scalar(select(labs.c.lab_id)) == lab_id
 
 
-def test_replicas_that_start_together_upgrade_once(tmp_path):
-    databases = [Database(f"sqlite:///{tmp_path / 'shared.db'}") for _ in range(4)]
+def test_replicas_that_start_together_upgrade_once(empty_url):
+    databases = [Database(empty_url) for _ in range(4)]
     failures: list[Exception] = []
 
     def start(database: Database) -> None:

@@ -17,6 +17,8 @@ from tests.support.gateway import START, running
 from tests.support.queue_world import CATALOGUE, QueueWorld, tasks_of
 from tests.support.snapshots import ROW, snapshot
 
+pytestmark = pytest.mark.usefixtures("rows")
+
 IMAGE = tasks_of("image")
 
 

@@ -13,6 +13,8 @@ from services.gateway import identity, quotas
 from services.gateway.storage.tables import submissions
 from tests.support.gateway import START, open_database
 
+pytestmark = pytest.mark.usefixtures("rows")
+
 HOUR = timedelta(hours=1)
 INSTANT = timedelta(microseconds=1)
 

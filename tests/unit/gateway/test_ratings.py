@@ -17,6 +17,8 @@ from services.kit.ratings import RatingsInvalid
 from tests.support.gateway import START, archive, create_request, open_database
 from tests.support.queue_world import CATALOGUE, LEASE, QueueWorld, tasks_of
 
+pytestmark = pytest.mark.usefixtures("rows")
+
 BOARD, RATED, AUTOMATIC = "D-A-C-7", "audio-c-018", "audio-c-019"
 GOOD = json.dumps({"ratings": [{"id": "1", "ratings": [4, 5]}]}).encode()
 

@@ -14,6 +14,8 @@ from services.gateway.states import FINAL, MOVES, OVERDUE, STATE_AGE_MAX, Outcom
 from services.gateway.storage.tables import jobs, task_results
 from tests.support.gateway import START, archive, create_request, open_database
 
+pytestmark = pytest.mark.usefixtures("rows")
+
 HOUR = timedelta(hours=1)
 INSTANT = timedelta(microseconds=1)
 WAYS = {

@@ -14,6 +14,8 @@ from services.gateway.storage.tables import upload_parts
 from services.kit.objects import Objects, Part
 from tests.support.gateway import START, archive, create_request, open_database
 
+pytestmark = pytest.mark.usefixtures("rows")
+
 DATA = bytes(range(256)) * 4
 
 

@@ -20,6 +20,8 @@ from services.gateway.storage.tables import task_results
 from services.kit.server import MESSAGE_BYTES_MAX
 from tests.support.gateway import START, archive, create_request, open_database
 
+pytestmark = pytest.mark.usefixtures("rows")
+
 
 @pytest.fixture
 def connection(tmp_path):
