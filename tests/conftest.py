@@ -74,7 +74,7 @@ def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
     chosen = Stores()
     if request.param == "replicas":
         chosen = Stores(
-            request.getfixturevalue("postgres_server"), request.getfixturevalue("rclone_server")
+            request.getfixturevalue("postgres_server"), request.getfixturevalue("moto_server")
         )
     with using(chosen):
         yield chosen

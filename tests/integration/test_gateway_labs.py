@@ -30,6 +30,8 @@ from tests.support.gateway import (
     running,
 )
 
+pytestmark = pytest.mark.usefixtures("stores")
+
 HOUR = timedelta(hours=1)
 INSTANT = timedelta(microseconds=1)
 QUEUED_WAY = (State.UPLOADING, State.CHECKING, State.QUEUED)

@@ -29,6 +29,8 @@ from tests.support.gateway import (
 )
 from tests.support.gateway_process import GatewayProcess
 
+pytestmark = pytest.mark.usefixtures("stores")
+
 MIB = 1024 * 1024
 #: Patient in number and quick in time.
 RETRY = RetryPolicy(attempts=60, first_wait_seconds=0.05, longest_wait_seconds=0.25)
@@ -153,7 +155,7 @@ async def test_a_stream_elsewhere_than_at_the_end_is_told_where_to_go_on(lab, of
 
 
 async def test_of_two_streams_at_once_one_wins_and_nothing_is_interleaved(
-    lab, gateway, tmp_path, large
+    lab, gateway, tmp_path, large, stores
 ):
     submission_id = (await lab.create(large)).submission_id
     other = bytes(len(large.data))
@@ -172,8 +174,8 @@ async def test_of_two_streams_at_once_one_wins_and_nothing_is_interleaved(
     assert won.durable_bytes == len(large.data)
     assert stored_sha256(gateway, submission_id) == large.sha256
     # What the loser had stored is not left lying about.
-    kept = [file for file in (tmp_path / "objects").rglob("*") if file.is_file()]
-    assert sum(file.stat().st_size for file in kept) == len(large.data)
+    kept = stores.stored(tmp_path)
+    assert sum(map(len, kept.values())) == len(large.data)
     states = (pb.SUBMISSION_STATE_CHECKING, pb.SUBMISSION_STATE_QUEUED)
     await lab.when(submission_id, *states)
 
@@ -328,6 +330,7 @@ def test_a_gateway_killed_in_the_middle_of_an_upload_loses_no_durable_byte(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("stores", ["one-machine"], indirect=True)
 def test_a_full_disk_is_told_as_ours_and_the_upload_goes_on_when_there_is_room(
     process, tmp_path, large
 ):

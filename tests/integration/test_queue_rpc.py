@@ -42,6 +42,8 @@ from tests.support.queue_rig import IMAGE, Rig, call, ref
 from tests.support.queue_world import CATALOGUE, JOB, LEASE, QueueWorld
 from tests.support.snapshots import snapshot
 
+pytestmark = pytest.mark.usefixtures("stores")
+
 
 @pytest.fixture
 async def rig(tmp_path):

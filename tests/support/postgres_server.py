@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 from importlib.util import find_spec
@@ -75,7 +74,12 @@ class PostgresServer:
 
     def start(self) -> None:
         # fsync off: what is tested here survives a killed server, not a power cut.
-        settings = {"listen_addresses": "", "fsync": "off", "max_connections": "200"}
+        settings = {
+            "listen_addresses": "",
+            "fsync": "off",
+            "max_connections": "200",
+            "deadlock_timeout": "50ms",
+        }
         words = [f"-c {name}='{value}'" for name, value in settings.items()]
         self._control("start", "-l", str(self._folder / "log"), "-o",
                       " ".join([*words, f"-k {self._folder}"]))  # fmt: skip
@@ -88,13 +92,6 @@ class PostgresServer:
         """All connections break; when it returns the server takes new ones."""
         self.halt(mode)
         self.start()
-
-    def freeze(self) -> None:
-        """The server stays silent until `thaw`, as one behind a broken network."""
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self._signal(signal.SIGCONT)
 
     def stop(self) -> None:
         try:
@@ -150,12 +147,6 @@ class PostgresServer:
             row = cursor.fetchone()
         assert row is not None
         return int(row[0])
-
-    def _signal(self, number: signal.Signals) -> None:
-        pid = int((self._data / "postmaster.pid").read_text().split()[0])
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for one in (pid, *map(int, children)):
-            os.kill(one, number)
 
     def _control(self, *words: str) -> None:
         self._run("pg_ctl", "-w", "-D", str(self._data), *words)

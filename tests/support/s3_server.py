@@ -12,6 +12,9 @@ import time
 import urllib.request
 from pathlib import Path
 
+import obstore
+from obstore.store import S3Store
+
 from services.kit.objects import S3Options
 from services.kit.settings import Secret
 from tests.support.postgres_server import CannotStart
@@ -63,6 +66,22 @@ class S3Server:
             "GATEWAY_OBJECTS_ACCESS_KEY_ID": KEY_ID,
             "GATEWAY_OBJECTS_SECRET_ACCESS_KEY": KEY,
         }
+
+    def stored(self, prefix: str) -> dict[str, bytes]:
+        """All objects below a prefix, by their key after it."""
+        store = S3Store(
+            BUCKET,
+            prefix=prefix,
+            config={
+                "endpoint": self.endpoint,
+                "region": "us-east-1",
+                "access_key_id": KEY_ID,
+                "secret_access_key": KEY,
+            },
+            client_options={"allow_http": True},
+        )
+        keys = [one["path"] for batch in obstore.list(store) for one in batch]
+        return {key: obstore.get(store, key).bytes().to_bytes() for key in keys}
 
     def stop(self) -> None:
         self._process.kill()

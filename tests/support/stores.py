@@ -36,6 +36,14 @@ class Stores:
     def objects(self, folder: Path) -> Objects:
         return Objects(self.objects_url(folder), self.s3.options() if self.s3 else None)
 
+    def stored(self, folder: Path) -> dict[str, bytes]:
+        """All objects of a test's folder by key."""
+        if self.s3 is not None:
+            return self.s3.stored(self.objects_url(folder).removeprefix(f"s3://{BUCKET}/"))
+        root = folder / "objects"
+        files = (path for path in root.rglob("*") if path.is_file())
+        return {str(path.relative_to(root)): path.read_bytes() for path in files}
+
     def environment(self, folder: Path) -> dict[str, str]:
         """The settings of a gateway with these stores."""
         return {

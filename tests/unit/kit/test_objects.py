@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
+import threading
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,12 +17,48 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from general_level.errors import Unavailable
-from services.kit.objects import ObjectMissing, Objects, ObjectStoreFailed, Part, PartedFile
+from services.kit.objects import (
+    MULTIPART_BYTES,
+    ObjectMissing,
+    Objects,
+    ObjectStoreFailed,
+    Part,
+    PartedFile,
+)
+from services.kit.settings import Secret
+from tests.support.s3_proxy import IllS3
+from tests.support.s3_server import BUCKET
+from tests.support.wait import eventually
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(params=["file", "memory", "rclone", "moto"])
 def objects(request, tmp_path):
-    return Objects(f"file://{tmp_path / 'store'}" if request.param == "file" else "memory:///")
+    """Each kind of store, S3 on two servers that have nothing in common."""
+    if request.param in ("file", "memory"):
+        return Objects(f"file://{tmp_path / 'store'}" if request.param == "file" else "memory:///")
+    if request.param == "moto":
+        server = request.getfixturevalue("moto_server")
+        return Objects(f"s3://{BUCKET}/{tmp_path.name}", server.options())
+    return request.getfixturevalue("through")()
+
+
+@pytest.fixture
+def ill(rclone_server):
+    """A server of S3 whose answers the test decides."""
+    with IllS3(rclone_server.endpoint) as ill:
+        yield ill
+
+
+@pytest.fixture
+def through(rclone_server, ill, tmp_path):
+    """Opens the store behind it: ``through(retry_seconds=…)``."""
+
+    def opened(**limits: float) -> Objects:
+        return Objects(
+            f"s3://{BUCKET}/{tmp_path.name}", rclone_server.options(ill.endpoint, **limits)
+        )
+
+    return opened
 
 
 def test_what_is_put_can_be_read_whole_and_by_range(objects):
@@ -56,6 +98,93 @@ def test_deleting_is_idempotent(objects):
     objects.delete(["a"])
     with pytest.raises(ObjectMissing):
         objects.size("b")
+
+
+def test_an_object_larger_than_a_part_is_stored_whole(objects):
+    data = bytes(range(256)) * (2 * MULTIPART_BYTES // 256) + b"tail"
+    objects.put("large", data)
+    assert objects.size("large") == len(data)
+    assert objects.read("large", MULTIPART_BYTES - 3, 6) == data[MULTIPART_BYTES - 3 :][:6]
+    assert objects.read("large", len(data) - 4, 4) == b"tail"
+
+
+def test_whoever_reads_while_another_writes_sees_one_version_whole(objects):
+    versions = [bytes([number]) * 200_000 for number in (1, 2)]
+    objects.put("a", versions[0])
+    done = threading.Event()
+
+    def write() -> None:
+        for number in range(20):
+            objects.put("a", versions[number % 2])
+        done.set()
+
+    with ThreadPoolExecutor(1) as writer:
+        writing = writer.submit(write)
+        while not done.is_set() and not writing.done():
+            assert objects.read("a", 0, 200_000) in versions
+        writing.result()
+    assert objects.read("a", 0, 200_000) == versions[1]
+
+
+def test_s3_that_is_busy_for_a_while_costs_only_time(ill, through):
+    objects = through(retry_seconds=30)
+    objects.put("before", b"0123")
+    ill.refuse()
+    with ThreadPoolExecutor(2) as calls:
+        put = calls.submit(objects.put, "during", b"x" * (MULTIPART_BYTES + 1))
+        read = calls.submit(objects.read, "before", 1, 2)
+        eventually(lambda: ill.refused(4), 20, "requests were refused")
+        ill.recover()
+        put.result(30)
+        assert read.result(30) == b"12"
+    assert objects.size("during") == MULTIPART_BYTES + 1
+
+
+def test_s3_that_stays_busy_is_given_up_as_a_failure_of_ours(ill, through):
+    objects = through(retry_seconds=0.5)
+    ill.refuse()
+    for ask in (lambda: objects.put("a", b"1"), lambda: objects.read("a", 0, 1)):
+        begun = time.monotonic()
+        with pytest.raises(ObjectStoreFailed):
+            ask()
+        assert time.monotonic() - begun < 10
+    assert ill.refused(4)
+
+
+def test_s3_that_does_not_answer_is_given_up(ill, through):
+    objects = through(request_seconds=0.2, retry_seconds=0.5)
+    ill.hold()
+    begun = time.monotonic()
+    with pytest.raises(ObjectStoreFailed):
+        objects.put("a", b"1")
+    assert time.monotonic() - begun < 10
+    ill.recover()
+    objects.put("a", b"1")
+    assert objects.size("a") == 1
+
+
+def test_an_upload_in_parts_that_breaks_leaves_no_object(ill, through):
+    objects = through(retry_seconds=0)
+    ill.refuse("PUT")
+    with pytest.raises(ObjectStoreFailed):
+        objects.put("large", b"x" * (MULTIPART_BYTES + 1))
+    ill.recover()
+    with pytest.raises(ObjectMissing):
+        objects.size("large")
+
+
+def test_a_wrong_key_is_refused_and_never_told(rclone_server):
+    options = replace(rclone_server.options(), secret_access_key=Secret("canary-55bb"))
+    with pytest.raises(ObjectStoreFailed) as caught:
+        Objects(f"s3://{BUCKET}/x", options).put("a", b"1")
+    told = "".join(traceback.format_exception(caught.value)) + repr(options)
+    assert "canary-55bb" not in told
+
+
+def test_the_options_of_s3_reach_a_child_process_whole(rclone_server):
+    options = rclone_server.options()
+    copy = pickle.loads(pickle.dumps(options))
+    assert copy.secret_access_key.reveal() == options.secret_access_key.reveal()
 
 
 def test_a_store_whose_folder_became_a_file_fails_as_ours(tmp_path):
