@@ -134,8 +134,13 @@ class PostgresServer:
 
     def dump(self, url: str) -> bytes:
         """What ``pg_dump`` writes of a database, as SQL."""
-        command = [str(self.programs / "pg_dump"), "--dbname", url]
-        return subprocess.run(command, check=True, timeout=60, stdout=subprocess.PIPE).stdout
+        return self.run_client("pg_dump", "--dbname", url)
+
+    def run_client(self, program: str, *words: str | Path) -> bytes:
+        """Runs ``pg_dump`` and the like; what it prints."""
+        command = [str(self.programs / program), *map(str, words)]
+        done = subprocess.run(command, check=True, timeout=_STEP_SECONDS, stdout=subprocess.PIPE)
+        return done.stdout
 
     def cut_connections(self, url: str) -> int:
         """Ends every connection to a database; returns how many there were."""
