@@ -93,3 +93,34 @@ def test_a_value_outside_its_range_stops_the_gateway_by_name(name, value):
 def test_metrics_that_no_grader_serves_are_named():
     assert read().ungraded_metrics == ()
     assert read(UNGRADED_METRICS=" fid, clip-score,").ungraded_metrics == ("fid", "clip-score")
+
+
+def test_stores_of_several_gateways_are_read_with_their_limits(tmp_path):
+    (tmp_path / "url").write_text("postgresql://gateway:canary-11cc@db/gateway\n")
+    (tmp_path / "key").write_text("canary-22dd\n")
+    settings = Settings.from_env(
+        {
+            "GATEWAY_DATABASE_URL_FILE": str(tmp_path / "url"),
+            "GATEWAY_DATABASE_CONNECTIONS": "3",
+            "GATEWAY_DATABASE_LOCK_SECONDS": "4",
+            "GATEWAY_OBJECTS_URL": "s3://bucket/prefix",
+            "GATEWAY_OBJECTS_ENDPOINT": "https://store:9000",
+            "GATEWAY_OBJECTS_ACCESS_KEY_ID": "id",
+            "GATEWAY_OBJECTS_SECRET_ACCESS_KEY_FILE": str(tmp_path / "key"),
+            "GATEWAY_OBJECTS_RETRY_SECONDS": "7.5",
+        }
+    )
+    assert settings.database_url == "postgresql://gateway:canary-11cc@db/gateway"
+    assert (settings.database.connections, settings.database.lock_seconds) == (3, 4)
+    assert settings.s3.endpoint == "https://store:9000"
+    assert settings.s3.region is None
+    assert settings.s3.retry_seconds == 7.5
+    assert settings.s3.secret_access_key is not None
+    assert settings.s3.secret_access_key.reveal() == "canary-22dd"
+    assert "canary" not in repr(settings)
+
+
+def test_half_a_key_of_s3_is_refused():
+    with pytest.raises(SettingInvalid) as caught:
+        read(OBJECTS_ACCESS_KEY_ID="id")
+    assert caught.value.metadata["variable"] == "GATEWAY_OBJECTS_ACCESS_KEY_ID"
