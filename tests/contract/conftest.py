@@ -11,9 +11,16 @@ import pytest
 
 from general_level.testing import FakeGateway
 from tests.contract.lab_gateway import LabGateway, OpenLab, OpenLabs, open_lab
+from tests.support.postgres_server import PostgresServer
 from tests.support.real_lab_gateway import real_lab_gateway
+from tests.support.s3_server import S3Server
+from tests.support.stores import Stores
 
-_FIXTURES = {"fake": "fake_lab_gateway", "real": "shared_real_gateway"}
+_FIXTURES = {
+    "fake": "fake_lab_gateway",
+    "real": "shared_real_gateway",
+    "real-on-servers": "shared_real_gateway_on_servers",
+}
 
 
 @dataclass
@@ -57,7 +64,19 @@ def shared_real_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[La
         yield real
 
 
-@pytest.fixture(params=["fake", "real"])
+@pytest.fixture(scope="session")
+def shared_real_gateway_on_servers(
+    tmp_path_factory: pytest.TempPathFactory,
+    postgres_server: PostgresServer,
+    moto_server: S3Server,
+) -> Iterator[LabGateway]:
+    """As `shared_real_gateway`, over PostgreSQL and S3."""
+    folder = tmp_path_factory.mktemp("servers")
+    with real_lab_gateway(folder, Stores(postgres_server, moto_server)) as real:
+        yield real
+
+
+@pytest.fixture(params=list(_FIXTURES))
 def lab_gateway(request: pytest.FixtureRequest) -> LabGateway:
     """Each gateway in turn; see ``_FIXTURES``."""
     return request.getfixturevalue(_FIXTURES[request.param])
