@@ -6,7 +6,10 @@
     │   ├── UnknownBoard, UnknownTask
     │   ├── ArchiveRejected       the archive has findings
     │   └── DigestMismatch, OffsetMismatch
-    ├── NotAuthenticated / NotPermitted
+    ├── NotAuthenticated
+    │   └── CertificateRequired   between services only
+    ├── NotPermitted
+    │   └── CertificateNotPermitted
     ├── NotFound
     ├── QuotaExceeded, SubmissionPending, AgreementRequired
     ├── IllegalTransition, LeaseLost
@@ -107,6 +110,18 @@ class NotPermitted(GeneralLevelError):
     """This identity may not do that."""
 
     reason = "NOT_PERMITTED"
+
+
+class CertificateRequired(NotAuthenticated):
+    """A valid certificate of the calling service is needed."""
+
+    reason = "CERTIFICATE_REQUIRED"
+
+
+class CertificateNotPermitted(NotPermitted):
+    """The certificate is of another service than the token."""
+
+    reason = "CERTIFICATE_NOT_PERMITTED"
 
 
 class NotFound(GeneralLevelError):

@@ -19,6 +19,7 @@ from general_level.v1 import (
     ranking_pb2_grpc,
     submission_pb2_grpc,
 )
+from services.gateway import certificates
 from services.gateway.checking import Checker
 from services.gateway.identity import Authenticator
 from services.gateway.maintenance import Maintenance
@@ -38,6 +39,7 @@ from services.gateway.telemetry import Telemetry
 from services.gateway.upload_stream import PartStore
 from services.kit.catalogues import open_catalogue
 from services.kit.clock import Clock, SystemClock
+from services.kit.health import HealthServer
 from services.kit.logging import configure_logging, get_logger
 from services.kit.objects import Objects
 from services.kit.server import PUBLIC_REQUEST_BYTES_MAX, Server
@@ -58,6 +60,7 @@ class Ports:
     public: int
     internal: int
     metrics: int | None
+    health: int | None = None
 
 
 class Gateway:
@@ -105,6 +108,8 @@ class Gateway:
 
     async def start(self) -> Ports:
         """Brings the schema up to date, binds both ports and begins to serve."""
+        self._health = HealthServer(self.settings.health_address, (*PUBLIC, *INTERNAL))
+        await self._health.start()
         await asyncio.to_thread(upgrade, self.database)
         # A list that cannot be read stops the gateway here and not at its first score.
         await asyncio.to_thread(self._commitments.entries)
@@ -113,7 +118,7 @@ class Gateway:
         self._add_public()
         self._add_internal()
         self._public.bind(self.settings.public_address, self.settings.tls)
-        self._internal.bind(self.settings.internal_address)
+        self._internal.bind(self.settings.internal_address, self.settings.internal_tls)
         self._metrics = MetricsServer(
             self.telemetry.registry, self.settings.metrics_port, self.settings.metrics_host
         )
@@ -123,7 +128,8 @@ class Gateway:
             self._tasks.append(asyncio.create_task(work))
         await self._public.start()
         await self._internal.start()
-        ports = Ports(self._public.port, self._internal.port, self._metrics.port)
+        self._health.set_ready(True)
+        ports = Ports(self._public.port, self._internal.port, self._metrics.port, self._health.port)
         get_logger().info(
             "gateway serves",
             public_port=ports.public,
@@ -134,6 +140,7 @@ class Gateway:
 
     async def stop(self) -> None:
         """Takes no new calls, lets running ones end, then stops the background work."""
+        self._health.set_ready(False)
         grace = self.settings.drain.total_seconds()
         await asyncio.gather(self._public.stop(grace), self._internal.stop(grace))
         for task in self._tasks:
@@ -144,6 +151,7 @@ class Gateway:
         self._checker.close()
         self._metrics.close()
         await asyncio.to_thread(self.database.close)
+        await self._health.stop()
 
     def _add_public(self) -> None:
         authenticator = Authenticator(self.database, self.clock)
@@ -181,7 +189,8 @@ class Gateway:
         )
 
     def _add_internal(self) -> None:
-        authenticator = Authenticator(self.database, self.clock)
+        check = certificates.require if self.settings.internal_tls is not None else None
+        authenticator = Authenticator(self.database, self.clock, check)
         grading_pb2_grpc.add_GradingServiceServicer_to_server(
             GradingServicer(
                 database=self.database,

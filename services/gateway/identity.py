@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeVar
@@ -50,6 +50,12 @@ class RpcContext(Protocol):
     """What of a gRPC context is needed to know the caller."""
 
     def invocation_metadata(self) -> object: ...
+
+    def auth_context(self) -> Mapping[str, Sequence[bytes]]: ...
+
+
+#: Refuses a call whose connection does not fit the owner of its token.
+Check = Callable[[RpcContext, "Identity", datetime], None]
 
 
 def create_lab(connection: Connection, now: datetime, name: str) -> str:
@@ -182,29 +188,33 @@ def identify(connection: Connection, token: str) -> Identity:
 
 
 class Authenticator:
-    """Reads ``authorization: Bearer <token>`` of a call."""
+    """Reads ``authorization: Bearer <token>`` of a call; ``check`` is asked besides."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, check: Check | None = None) -> None:
         self._database = database
         self._clock = clock
+        self._check = check
 
     async def require(self, context: RpcContext, kind: str) -> Identity:
         """The caller, who must have a token of this kind; else NotAuthenticated, NotPermitted."""
-        return await self._identify(_bearer(context), kind)
+        return await self._identify(context, _bearer(context), kind)
 
     async def follow(self, context: RpcContext, kind: str) -> Caller:
-        """As `require`, for a call that lasts: its token may be revoked meanwhile."""
+        """As `require`, for a call that lasts: its token may be revoked meanwhile, its certificate
+        may end."""
         token = _bearer(context)
 
         def read() -> Awaitable[Identity]:
-            return self._identify(token, kind)
+            return self._identify(context, token, kind)
 
         return Caller(await read(), read, self._clock)
 
-    async def _identify(self, token: str, kind: str) -> Identity:
+    async def _identify(self, context: RpcContext, token: str, kind: str) -> Identity:
         identity = await self._database.run_read(identify, token)
         if identity.kind != kind:
             raise NotPermitted(f"This call needs a token of kind {kind}.", kind=identity.kind)
+        if self._check is not None:
+            self._check(context, identity, self._clock.now())
         return identity
 
 
@@ -220,7 +230,7 @@ class Caller:
         self._checked = clock.now()
 
     async def recheck(self) -> None:
-        """Reads the token again if that was `RECHECK` ago; NotAuthenticated if it was revoked."""
+        """Checks again if that was `RECHECK` ago; NotAuthenticated for a token that was revoked."""
         now = self._clock.now()
         if now - self._checked >= RECHECK:
             await self._read()

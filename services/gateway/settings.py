@@ -9,8 +9,8 @@ from pathlib import Path
 
 from services.gateway.storage.postgres import Limits
 from services.kit.objects import S3Options
-from services.kit.server import TlsFiles
 from services.kit.settings import Environment, SettingInvalid
+from services.kit.tls import TlsFiles, server_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,13 @@ class Settings:
     tls: TlsFiles | None
     """Certificate and key of the public port; plain text without them."""
 
+    internal_tls: TlsFiles | None
+    """The same of the internal port, and the authority of its clients' certificates: with them a
+    call needs a certificate of the service that makes it, besides its token."""
+
+    health_address: str | None
+    """``host:port`` of a health service in plain text, for probes that speak no TLS."""
+
     lease: timedelta
     """A grader that shows no life for this long loses its job (1 to 600 s)."""
 
@@ -76,16 +83,6 @@ class Settings:
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
         """Reads ``GATEWAY_*``; SettingInvalid names the variable that cannot be used."""
         env = Environment(environ, "GATEWAY_")
-        certificate, private_key = env.path("TLS_CERTIFICATE"), env.path("TLS_PRIVATE_KEY")
-        if (certificate is None) != (private_key is None):
-            raise SettingInvalid(
-                "Set both GATEWAY_TLS_CERTIFICATE and GATEWAY_TLS_PRIVATE_KEY, or neither.",
-                variable="GATEWAY_TLS_CERTIFICATE",
-                problem="incomplete",
-            )
-        tls = None
-        if certificate is not None and private_key is not None:
-            tls = TlsFiles(certificate, private_key)
         return cls(
             database_url=_database_url(env),
             database=Limits(
@@ -105,7 +102,9 @@ class Settings:
             metrics_host=env.text("METRICS_HOST", "127.0.0.1"),
             trusted_keys=env.path("TRUSTED_KEYS"),
             public_folder=env.path("PUBLIC_FOLDER"),
-            tls=tls,
+            tls=server_files(env, "TLS_", client_ca=False),
+            internal_tls=server_files(env, "INTERNAL_TLS_", client_ca=True),
+            health_address=env.optional_text("HEALTH_ADDRESS"),
             lease=timedelta(seconds=env.number("LEASE_SECONDS", 30, low=1, high=600)),
             job_duration=timedelta(seconds=env.number("JOB_SECONDS", 1800, low=10, high=86_400)),
             checkers=env.integer("CHECKERS", 2, low=1, high=16),

@@ -22,6 +22,7 @@ from services.grader.telemetry import Telemetry
 from services.grader.weights.folder import available
 from services.grader.weights.manifest import load_manifest
 from services.grader.worker import Worker
+from services.kit.health import HealthServer
 from services.kit.logging import get_logger
 from services.kit.telemetry import start_metrics_server
 
@@ -70,7 +71,8 @@ def _metrics(bench: Catalogue, settings: GraderSettings) -> tuple[str, ...]:
 
 async def serve(settings: GraderSettings) -> bool:
     """Runs a grader until SIGTERM or SIGINT; False where it cannot grade."""
-    telemetry = Telemetry(settings.modality.value)
+    health = HealthServer(settings.health_address)
+    telemetry = Telemetry(settings.modality.value, health.set_ready)
     server = None
     if settings.metrics_port is not None:
         server, port = start_metrics_server(
@@ -82,8 +84,10 @@ async def serve(settings: GraderSettings) -> bool:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.drain)
     try:
+        await health.start()
         return await worker.run()
     finally:
+        await health.stop()
         if server is not None:
             server.shutdown()
             server.server_close()

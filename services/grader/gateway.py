@@ -16,6 +16,7 @@ from services.grader.decode.box import IncomingMember
 from services.grader.outcomes import MAX_FINDINGS, Fault, GraderFault, JobFinding, Refused, Scored
 from services.grader.pipeline import Job
 from services.grader.settings import GraderSettings
+from services.kit.connection import Connection
 
 #: What a call may take on top of the waiting that it asks for.
 CALL_SECONDS: Final = 15.0
@@ -54,15 +55,15 @@ class Gateway:
     def __init__(self, settings: GraderSettings, metric_ids: Sequence[str]) -> None:
         self._settings = settings
         self._metric_ids = tuple(metric_ids)
-        self._channel = _channel(settings)
-        self._stub: Any = grading_pb2_grpc.GradingServiceStub(self._channel)
+        self._connection = Connection(
+            settings.gateway, settings.tls, _OPTIONS, grading_pb2_grpc.GradingServiceStub
+        )
         self._metadata = (("authorization", f"Bearer {settings.token.reveal()}"),)
 
     async def _call(self, method: str, request: object, timeout: float = CALL_SECONDS) -> Any:
         try:
-            return await getattr(self._stub, method)(
-                request, timeout=timeout, metadata=self._metadata
-            )
+            call = getattr(self._connection.stub(), method)
+            return await call(request, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             raise from_rpc_error(error) from error
 
@@ -90,7 +91,7 @@ class Gateway:
         Raises GraderFault (INTERNAL) where the stream breaks its own form.
         """
         request = grading_pb2.ReadPredictionsRequest(lease=lease.ref)
-        call = self._stub.ReadPredictions(
+        call = self._connection.stub().ReadPredictions(
             request, timeout=lease.job_seconds, metadata=self._metadata
         )
         try:
@@ -129,19 +130,7 @@ class Gateway:
 
     async def close(self) -> None:
         """Closes the connection."""
-        await self._channel.close()
-
-
-def _channel(settings: GraderSettings) -> Any:
-    tls = settings.tls
-    if tls is None:
-        return grpc.aio.insecure_channel(settings.gateway, options=_OPTIONS)
-    credentials = grpc.ssl_channel_credentials(
-        tls.ca.read_bytes(),
-        tls.private_key.read_bytes() if tls.private_key else None,
-        tls.certificate.read_bytes() if tls.certificate else None,
-    )
-    return grpc.aio.secure_channel(settings.gateway, credentials, options=_OPTIONS)
+        await self._connection.close()
 
 
 def _lease(lease: grading_pb2.JobLease) -> Lease:

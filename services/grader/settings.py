@@ -14,6 +14,7 @@ from services.grader.decode.box import BoxLimits, Isolation
 from services.grader.networks import CPU, NetworkSettings
 from services.grader.scorer_protocol import ScorerConfig
 from services.kit.settings import Environment, Secret, SettingInvalid
+from services.kit.tls import ClientTls, client_files
 
 PREFIX: Final = "GRADER_"
 
@@ -26,22 +27,13 @@ def version() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Tls:
-    """PEM files of the connection to the gateway; certificate and key only for mTLS."""
-
-    ca: Path
-    certificate: Path | None
-    private_key: Path | None
-
-
-@dataclass(frozen=True, slots=True)
 class GraderSettings:
     """One grader process. Names end in their unit; secrets do not print.
 
     ``bundle``, ``identity`` and ``signing_key`` are paths that the scorer process alone opens.
     ``pipeline_depth`` jobs are between the first byte read and the score; up to ``jobs`` are held,
     but never more work than ``prefetch_seconds`` at the present pace. ``networks`` says where
-    weights lie and what runs them.
+    weights lie and what runs them. ``health_address`` (``host:port``) is for probes; none without.
     """
 
     modality: Modality
@@ -53,7 +45,7 @@ class GraderSettings:
     bundle: Path
     identity: Path
     signing_key: Path
-    tls: Tls | None = None
+    tls: ClientTls | None = None
     jobs: int = 16
     pipeline_depth: int = 3
     prefetch_seconds: float = 5.0
@@ -69,6 +61,7 @@ class GraderSettings:
     networks: NetworkSettings = NetworkSettings()  # noqa: RUF009 - frozen
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = None
+    health_address: str | None = None
 
     @property
     def scorer_config(self) -> ScorerConfig:
@@ -106,7 +99,7 @@ class GraderSettings:
             bundle=_required(env, "KEYS"),
             identity=_required(env, "IDENTITY"),
             signing_key=_required(env, "SIGNING_KEY"),
-            tls=_tls(env),
+            tls=client_files(env),
             jobs=env.integer("JOBS", 16, low=1, high=256),
             pipeline_depth=env.integer("PIPELINE_DEPTH", 3, low=1, high=32),
             prefetch_seconds=env.number("PREFETCH_SECONDS", 5.0, low=0.0, high=600.0),
@@ -131,6 +124,7 @@ class GraderSettings:
                 if environ.get(PREFIX + "METRICS_PORT")
                 else None
             ),
+            health_address=env.optional_text("HEALTH_ADDRESS"),
         )
 
 
@@ -159,15 +153,3 @@ def _required(env: Environment, name: str) -> Path:
     if path is None:
         raise _missing(name)
     return path
-
-
-def _tls(env: Environment) -> Tls | None:
-    ca = env.path("TLS_CA")
-    certificate, private_key = env.path("TLS_CERTIFICATE"), env.path("TLS_PRIVATE_KEY")
-    if (certificate is None) != (private_key is None) or (certificate and ca is None):
-        raise SettingInvalid(
-            "Give the client's certificate and private key together, and the CA with them.",
-            variable=PREFIX + "TLS_CERTIFICATE",
-            problem="incomplete",
-        )
-    return Tls(ca, certificate, private_key) if ca is not None else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -18,10 +18,14 @@ STAGES: Final = ("waiting", "decoding", "scoring", "reporting")
 
 
 class Telemetry:
-    """The series of one grader, in a registry of their own."""
+    """The series of one grader, in a registry of their own.
 
-    def __init__(self, modality: str) -> None:
+    ``on_ready`` is told whenever ``grader_ready`` is: 0 and 1 are also for probes.
+    """
+
+    def __init__(self, modality: str, on_ready: Callable[[bool], None] | None = None) -> None:
         self.registry = CollectorRegistry()
+        self._on_ready = on_ready
         self._jobs = Counter(
             "grader_jobs",
             "Attempts that ended, by outcome; a fault of ours counts under its own name.",
@@ -92,6 +96,8 @@ class Telemetry:
 
     def ready(self, is_ready: bool) -> None:
         self._ready.set(float(is_ready))
+        if self._on_ready is not None:
+            self._on_ready(is_ready)
 
     def held(self, jobs: int) -> None:
         self._held.set(jobs)

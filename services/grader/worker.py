@@ -84,6 +84,7 @@ class Worker:
     def drain(self) -> None:
         """Takes no more jobs and lets ``run`` end; called on SIGTERM."""
         self._draining.set()
+        self._telemetry.ready(False)
 
     async def run(self) -> bool:
         """Works until drained. False where a self-test failed or a companion of the work broke.
@@ -363,7 +364,7 @@ class Worker:
         for metric_id in failed or ():
             get_logger().error("self-test failed", metric_id=metric_id)
         passed = failed == [] and bool(self._metric_ids)
-        self._telemetry.ready(passed)
+        self._telemetry.ready(passed and not self._draining.is_set())
         if passed:
             get_logger().info("ready", metrics=len(self._metric_ids))
         return passed

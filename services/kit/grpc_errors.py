@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -104,6 +105,10 @@ def _guard_unary(inner: Handler, method: str) -> Handler:
 
 
 def _guard_stream(inner: Handler, method: str) -> Handler:
+    if not inspect.isasyncgenfunction(inner):
+        # It writes its messages by the context, as Watch of gRPC's own health service does.
+        return _guard_unary(inner, method)
+
     async def guarded(request: Any, context: Any) -> AsyncIterator[Any]:
         try:
             async for message in inner(request, context):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from services.kit.grpc_errors import ErrorInterceptor
+from services.kit.tls import TlsFiles, server_credentials
 
 #: Largest message in either direction between our own services, and of an answer to a lab.
 MESSAGE_BYTES_MAX = 32 * 1024 * 1024
@@ -28,15 +27,6 @@ _OPTIONS = (
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.so_reuseport", 0),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """PEM files. With ``client_ca`` the server takes only clients with a certificate of that CA."""
-
-    certificate: Path
-    private_key: Path
-    client_ca: Path | None = None
 
 
 class Server:
@@ -58,16 +48,14 @@ class Server:
         self.port = 0
 
     def bind(self, address: str, tls: TlsFiles | None = None) -> int:
-        """Listens on ``host:port``; port 0 picks a free one. Returns the port."""
+        """Listens on ``host:port``; port 0 picks a free one. Returns the port.
+
+        The files of ``tls`` are read again at each handshake; CertificateInvalid at the first.
+        """
         if tls is None:
             self.port = self.grpc.add_insecure_port(address)
         else:
-            pair = (tls.private_key.read_bytes(), tls.certificate.read_bytes())
-            client_ca = tls.client_ca.read_bytes() if tls.client_ca else None
-            credentials = grpc.ssl_server_credentials(
-                [pair], root_certificates=client_ca, require_client_auth=client_ca is not None
-            )
-            self.port = self.grpc.add_secure_port(address, credentials)
+            self.port = self.grpc.add_secure_port(address, server_credentials(tls))
         return self.port
 
     async def start(self) -> None:

@@ -42,6 +42,14 @@ class Environment:
         self._environ = environ
         self._prefix = prefix
 
+    def full_name(self, name: str) -> str:
+        """The variable behind a name."""
+        return self._prefix + name
+
+    def optional_text(self, name: str) -> str | None:
+        """The value; None if it is empty or not set."""
+        return self._environ.get(self._prefix + name) or None
+
     def text(self, name: str, default: str | None = None) -> str:
         """The value, or the default; a missing value without default is refused."""
         value = self._environ.get(self._prefix + name) or default

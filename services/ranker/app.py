@@ -7,10 +7,11 @@ import os
 import signal
 from collections.abc import Mapping
 
-import grpc
-
+from general_level.v1 import ranking_pb2_grpc
 from services.kit.catalogues import open_catalogue
 from services.kit.clock import Clock, SystemClock
+from services.kit.connection import Connection
+from services.kit.health import HealthServer
 from services.kit.logging import configure_logging, get_logger
 from services.kit.telemetry import MetricsServer
 from services.ranker.ledger_view import LedgerView
@@ -48,9 +49,16 @@ class Ranker:
         self._metrics = MetricsServer(
             self.telemetry.registry, self.settings.metrics_port, self.settings.metrics_host
         )
-        self._channel = _channel(self.settings)
+        self.health = HealthServer(self.settings.health_address)
+        self._connection = Connection(
+            self.settings.gateway,
+            self.settings.tls,
+            _OPTIONS,
+            ranking_pb2_grpc.RankingServiceStub,
+        )
+        await self.health.start()
         self.watcher = Watcher(
-            channel=self._channel,
+            connection=self._connection,
             token=self.settings.token,
             view=LedgerView(self._catalogue, self.settings.trusted_keys),
             computer=BoardComputer(self._catalogue, self._references, self.settings.convention),
@@ -58,6 +66,7 @@ class Ranker:
             telemetry=self.telemetry,
         )
         self._task = asyncio.create_task(self.watcher.run())
+        self._announcing = asyncio.create_task(self._announce(self.watcher))
         get_logger().info(
             "ranker follows",
             gateway=self.settings.gateway,
@@ -67,23 +76,23 @@ class Ranker:
         )
         return self._metrics.port
 
+    async def _announce(self, watcher: Watcher) -> None:
+        await watcher.caught_up.wait()
+        self.health.set_ready(True)
+
     async def wait(self) -> None:
         """Returns only if the ranker broke, by raising what broke it."""
         await self._task
 
     async def stop(self) -> None:
         """Finishes a publication that has begun, then disconnects."""
+        self._announcing.cancel()
+        self.health.set_ready(False)
         self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        await self._channel.close()
+        await asyncio.gather(self._task, self._announcing, return_exceptions=True)
+        await self._connection.close()
+        await self.health.stop()
         self._metrics.close()
-
-
-def _channel(settings: Settings) -> grpc.aio.Channel:
-    if settings.ca is None:
-        return grpc.aio.insecure_channel(settings.gateway, options=_OPTIONS)
-    credentials = grpc.ssl_channel_credentials(settings.ca.read_bytes())
-    return grpc.aio.secure_channel(settings.gateway, credentials, options=_OPTIONS)
 
 
 async def serve(settings: Settings) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from general_level.trusted_keys import read_trusted_keys
 from services.kit.settings import Environment, Secret, SettingInvalid
+from services.kit.tls import ClientTls, client_files
 from services.ranker.formulas.conventions import Convention
 
 
@@ -39,8 +39,12 @@ class Settings:
     metrics_host: str
     """The interface of the Prometheus port."""
 
-    ca: Path | None
-    """PEM file of the CA that signed the gateway's certificate; plain text without it."""
+    tls: ClientTls | None
+    """The CA that signed the gateway's certificate, plain text without it; and this ranker's own
+    certificate, where the gateway asks for one."""
+
+    health_address: str | None
+    """``host:port`` of a health service for probes; none without it."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
@@ -66,5 +70,6 @@ class Settings:
             convention=Convention(convention),
             metrics_port=env.port("METRICS_PORT"),
             metrics_host=env.text("METRICS_HOST", "127.0.0.1"),
-            ca=env.path("CA"),
+            tls=client_files(env),
+            health_address=env.optional_text("HEALTH_ADDRESS"),
         )

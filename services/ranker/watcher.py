@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import grpc
 
 from general_level.errors import GeneralLevelError, IllegalTransition
 from general_level.v1 import ranking_pb2 as pb
-from general_level.v1 import ranking_pb2_grpc
 from general_level.wire import from_rpc_error
 from services.kit.clock import Clock
+from services.kit.connection import Connection
 from services.kit.logging import get_logger
 from services.kit.settings import Secret
 from services.ranker.ledger_view import LedgerBroken, LedgerView
@@ -58,21 +58,22 @@ class Watcher:
     def __init__(
         self,
         *,
-        channel: grpc.aio.Channel,
+        connection: Connection,
         token: Secret,
         view: LedgerView,
         computer: BoardComputer,
         clock: Clock,
         telemetry: Telemetry,
     ) -> None:
-        self._stub: Any = ranking_pb2_grpc.RankingServiceStub(channel)
+        self._connection = connection
         self._metadata = (("authorization", f"Bearer {token.reveal()}"),)
         self._view = view
         self._computer = computer
         self._clock = clock
         self._telemetry = telemetry
         self._changed = asyncio.Event()
-        self._caught_up = asyncio.Event()
+        #: Set once the whole ledger was read.
+        self.caught_up = asyncio.Event()
         # The view is read and written in threads, by one of the two tasks at a time.
         self._view_lock = asyncio.Lock()
         self._head = 0
@@ -100,8 +101,9 @@ class Watcher:
             await backoff.wait()
 
     async def _follow(self, backoff: Backoff) -> None:
-        """One connection, until it breaks."""
-        call = self._stub.WatchScores(
+        """One stream, until it breaks or this ranker's certificate is renewed."""
+        stub = self._connection.stub()
+        call = stub.WatchScores(
             pb.WatchScoresRequest(after_position=self._view.position), metadata=self._metadata
         )
         try:
@@ -113,6 +115,9 @@ class Watcher:
                     return
                 backoff.reset()
                 await self._take(message)
+                if self._connection.stub() is not stub:
+                    # On the old connection the certificate that ends would end the stream.
+                    return
         finally:
             call.cancel()
 
@@ -133,10 +138,10 @@ class Watcher:
         self._head = message.head_position
         self._show_lag()
         if self._view.position == self._head:
-            self._caught_up.set()
+            self.caught_up.set()
         if self._unpublished():
             self._changed.set()
-        elif self._caught_up.is_set():
+        elif self.caught_up.is_set():
             self.ready.set()
 
     def _unpublished(self) -> bool:
@@ -151,7 +156,7 @@ class Watcher:
     async def _publish_for_ever(self) -> NoReturn:
         loop = asyncio.get_running_loop()
         backoff = Backoff()
-        await self._caught_up.wait()
+        await self.caught_up.wait()
         # On the first round every board is sent, so that each has a page, even an empty one.
         first = True
         while True:
@@ -227,7 +232,7 @@ class Watcher:
 
     async def _send_all(self, publication: Publication) -> None:
         for request in requests(publication, self.published_position):
-            await self._stub.PublishStandings(
+            await self._connection.stub().PublishStandings(
                 request, metadata=self._metadata, timeout=CALL_SECONDS
             )
 

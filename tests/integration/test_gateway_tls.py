@@ -17,7 +17,7 @@ from general_level.client import Client
 from general_level.client.retry import RetryPolicy
 from general_level.errors import Unavailable
 from services.gateway import identity
-from services.kit.server import TlsFiles
+from services.kit.tls import TlsFiles
 from tests.support.gateway import Running, running
 
 

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import io
-import ipaddress
 import json
 
 import grpc
 import pytest
 import structlog
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
@@ -22,7 +16,8 @@ from general_level import errors
 from general_level.v1 import catalogue_pb2, catalogue_pb2_grpc
 from general_level.wire import from_rpc_error
 from services.kit.logging import configure_logging
-from services.kit.server import MESSAGE_BYTES_MAX, Server, TlsFiles
+from services.kit.server import MESSAGE_BYTES_MAX, Server
+from tests.support.certificates import Authority
 
 NAME = "general_level.v1.CatalogueService"
 SECRET = "canary-b7e0"
@@ -95,6 +90,14 @@ async def test_health_is_told_for_the_server_and_each_service(server, channel):
     for name in ("", NAME):
         answer = await health.Check(health_pb2.HealthCheckRequest(service=name))
         assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def test_health_can_be_watched(server, channel):
+    watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=NAME))
+    assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+    await server.set_serving(False)
+    assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+    watch.cancel()
 
 
 async def test_health_does_not_know_other_services(channel):
@@ -203,36 +206,8 @@ async def test_a_stopping_server_refuses_new_calls_and_lets_a_running_one_end():
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A self-signed certificate for 127.0.0.1, as PEM files."""
-    folder = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gateway")])
-    now = datetime.datetime.now(datetime.UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "certificate.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return folder
+def authority():
+    return Authority()
 
 
 async def health_over_tls(port: int, ca: bytes, pair: tuple[bytes, bytes] | None = None) -> int:
@@ -244,12 +219,12 @@ async def health_over_tls(port: int, ca: bytes, pair: tuple[bytes, bytes] | None
         return answer.status
 
 
-async def test_tls_serves_those_who_trust_the_certificate_and_no_plain_text(certificate):
+async def test_tls_serves_those_who_trust_the_certificate_and_no_plain_text(authority, tmp_path):
     server = Server([NAME])
-    server.bind("127.0.0.1:0", TlsFiles(certificate / "certificate.pem", certificate / "key.pem"))
+    server.bind("127.0.0.1:0", authority.server(tmp_path))
     await server.start()
-    ca = (certificate / "certificate.pem").read_bytes()
-    assert await health_over_tls(server.port, ca) == health_pb2.HealthCheckResponse.SERVING
+    serving = health_pb2.HealthCheckResponse.SERVING
+    assert await health_over_tls(server.port, authority.pem) == serving
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
@@ -257,21 +232,21 @@ async def test_tls_serves_those_who_trust_the_certificate_and_no_plain_text(cert
     await server.stop(0)
 
 
-async def test_with_a_client_ca_only_clients_with_a_certificate_get_in(certificate):
+async def test_with_a_client_ca_only_clients_with_a_certificate_get_in(authority, tmp_path):
     server = Server([NAME])
-    files = TlsFiles(
-        certificate / "certificate.pem",
-        certificate / "key.pem",
-        client_ca=certificate / "certificate.pem",
-    )
+    files = authority.server(tmp_path, client_ca=authority.pem)
     server.bind("127.0.0.1:0", files)
     await server.start()
-    ca = (certificate / "certificate.pem").read_bytes()
-    pair = ((certificate / "key.pem").read_bytes(), ca)
-    assert await health_over_tls(server.port, ca, pair) == health_pb2.HealthCheckResponse.SERVING
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await health_over_tls(server.port, ca)
-    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    client = authority.client(tmp_path / "client")
+    own = (client.private_key.read_bytes(), client.certificate.read_bytes())
+    serving = health_pb2.HealthCheckResponse.SERVING
+    assert await health_over_tls(server.port, authority.pem, own) == serving
+    # A server's certificate is none of a client, though the same authority signed it.
+    wrong_use = (files.private_key.read_bytes(), files.certificate.read_bytes())
+    for pair in (None, wrong_use):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await health_over_tls(server.port, authority.pem, pair)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     await server.stop(0)
 
 

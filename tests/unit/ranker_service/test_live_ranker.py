@@ -41,7 +41,8 @@ async def ranking(rig, *keys):
         convention=Convention.GENERAL_LEVEL,
         metrics_port=0,
         metrics_host="127.0.0.1",
-        ca=None,
+        tls=None,
+        health_address=None,
     )
     ranker = Ranker(settings, rig.world.clock)
     ranker.metrics_port = await ranker.start()
