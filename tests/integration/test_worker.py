@@ -16,8 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 import structlog
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from general_level.receipts import verify_envelope
 from services.grader import app, pipeline, worker
@@ -41,6 +43,7 @@ from services.kit.settings import Secret
 from tests.support import crashing_scorer
 from tests.support.fake_grading import TOKEN, FakeGrading, FakeJob
 from tests.support.grader_files import KEY_VERSION, GraderFiles, make_files, prediction_json
+from tests.support.platform import free_ports
 from tests.support.processes import children
 from tests.support.running_worker import Running, eventually, running
 
@@ -248,6 +251,7 @@ async def test_drain_finishes_what_runs_and_releases_the_rest(
         jobs = [gateway.add(task, ANSWERS) for task in TASKS]
         await eventually(lambda: grader.value("grader_jobs_held") == 4 and jobs[0].reads == 1)
         grader.worker.drain()
+        assert grader.value("grader_ready") == 0  # at once: nothing more is given to it
         await eventually(lambda: all(job.releases == 1 for job in jobs[1:]))
         os.kill(scorer, signal.SIGCONT)
         assert await asyncio.wait_for(asyncio.shield(grader.task), 60)
@@ -422,7 +426,9 @@ async def test_two_hundred_small_jobs(gateway: FakeGrading, files: GraderFiles) 
 async def test_the_command_serves_and_drains_on_sigterm(
     gateway: FakeGrading, files: GraderFiles
 ) -> None:
+    (port,) = free_ports(1)
     environment = {
+        "GRADER_HEALTH_ADDRESS": f"127.0.0.1:{port}",
         "GRADER_GATEWAY": gateway.address,
         "GRADER_TOKEN": TOKEN,
         "GRADER_KEYS": str(files.bundle),
@@ -440,6 +446,13 @@ async def test_the_command_serves_and_drains_on_sigterm(
         cwd=tempfile.gettempdir(),
         stderr=asyncio.subprocess.PIPE,
     )
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        request = health_pb2.HealthCheckRequest(service="ready")
+        ready = health_pb2_grpc.HealthStub(channel).Watch(request, wait_for_ready=True)
+        # Live, and not ready before its self-test.
+        assert (await ready.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert (await ready.read()).status == health_pb2.HealthCheckResponse.SERVING
+        ready.cancel()
     job = gateway.add("image-c-001", ANSWERS)
     await eventually(lambda: job.ended or process.returncode is not None)
     process.send_signal(signal.SIGTERM)

@@ -9,6 +9,7 @@ import pytest
 
 from services.gateway.settings import Settings
 from services.kit.settings import SettingInvalid
+from services.kit.tls import TlsFiles
 
 NEEDED = {
     "GATEWAY_DATABASE_URL": "sqlite:////var/lib/gateway/gateway.db",
@@ -70,6 +71,24 @@ def test_all_that_can_be_set_is_read():
 def test_a_certificate_without_key_or_a_key_without_certificate_is_refused(half):
     with pytest.raises(SettingInvalid, match="both"):
         read(**{half: "/file.pem"})
+
+
+INTERNAL = ("INTERNAL_TLS_CERTIFICATE", "INTERNAL_TLS_PRIVATE_KEY", "INTERNAL_TLS_CLIENT_CA")
+
+
+def test_the_internal_port_has_three_files_or_none():
+    assert read().internal_tls is None
+    tls = read(**{name: f"/{name}" for name in INTERNAL}).internal_tls
+    assert tls == TlsFiles(*(Path(f"/{name}") for name in INTERNAL))
+    for left_out in INTERNAL:
+        with pytest.raises(SettingInvalid, match="all of") as caught:
+            read(**{name: "/file.pem" for name in INTERNAL if name != left_out})
+        assert caught.value.metadata["variable"] == "GATEWAY_INTERNAL_TLS_CERTIFICATE"
+
+
+def test_health_has_a_port_of_its_own_if_it_is_given_one():
+    assert read().health_address is None
+    assert read(HEALTH_ADDRESS="0.0.0.0:50053").health_address == "0.0.0.0:50053"
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ def test_the_minimum_is_enough_and_safe() -> None:
     assert settings.catalogue_name == "general-bench"
     assert settings.tls is None
     assert settings.metrics_port is None
+    assert settings.health_address is None
     assert settings.scorer_config.identity == settings.identity
 
 
@@ -90,5 +91,9 @@ def test_a_client_certificate_comes_with_its_key_and_ca() -> None:
     settings = GraderSettings.from_env({**MINIMAL, **tls})
     assert settings.tls is not None
     assert settings.tls.ca == Path("/tls/ca.pem")
+    assert settings.tls.server_name is None
+    named = GraderSettings.from_env({**MINIMAL, **tls, "GRADER_TLS_SERVER_NAME": "gateway"})
+    assert named.tls is not None
+    assert named.tls.server_name == "gateway"
     with pytest.raises(SettingInvalid):
         GraderSettings.from_env({**MINIMAL, **tls, "GRADER_TLS_CA": ""})

@@ -6,7 +6,9 @@ import asyncio
 import urllib.request
 from contextlib import asynccontextmanager
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from general_level.v1 import leaderboard_pb2
 from services.gateway import publishing
@@ -42,7 +44,7 @@ async def ranking(rig, *keys):
         metrics_port=0,
         metrics_host="127.0.0.1",
         tls=None,
-        health_address=None,
+        health_address="127.0.0.1:0",
     )
     ranker = Ranker(settings, rig.world.clock)
     ranker.metrics_port = await ranker.start()
@@ -153,6 +155,27 @@ class TestRanker:
             assert late in {row.submission_id for row in standings.standings}
             boards.cancel()
             await back.stop()
+
+    async def test_it_is_ready_when_it_has_read_the_whole_ledger(self, rig, tmp_path):
+        submit(rig)
+        await grade(rig)
+        await rig.server.stop(0)
+        async with (
+            ranking(rig) as ranker,
+            grpc.aio.insecure_channel(f"127.0.0.1:{ranker.health.port}") as channel,
+        ):
+            health = health_pb2_grpc.HealthStub(channel)
+            alive = await health.Check(health_pb2.HealthCheckRequest(service="live"))
+            assert alive.status == health_pb2.HealthCheckResponse.SERVING
+            ready = health.Watch(health_pb2.HealthCheckRequest(service="ready"))
+            assert (await ready.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+            back = Rig(rig.world, tmp_path, port=rig.port)
+            await back.start()
+            state = (await asyncio.wait_for(ready.read(), 30)).status
+            assert state == health_pb2.HealthCheckResponse.SERVING
+            assert ranker.watcher.caught_up.is_set()
+            ready.cancel()
+        await back.stop()
 
     async def test_its_telemetry(self, rig):
         submit(rig)

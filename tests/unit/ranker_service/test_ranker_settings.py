@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from services.kit.settings import SettingInvalid
+from services.kit.tls import ClientTls
 from services.ranker.formulas.conventions import Convention
 from services.ranker.settings import Settings
 from tests.support.queue_world import GraderKey
@@ -28,9 +31,29 @@ def test_defaults(environ):
     assert settings.token.reveal() == "secret"
 
 
+def test_a_certificate_comes_with_its_key_and_the_authority(environ):
+    variables, _keys = environ
+    assert Settings.from_env(variables).tls is None
+    assert Settings.from_env(variables).health_address is None
+    settings = Settings.from_env(
+        variables
+        | {
+            "RANKER_TLS_CA": "/ca",
+            "RANKER_TLS_CERTIFICATE": "/crt",
+            "RANKER_TLS_PRIVATE_KEY": "/key",
+            "RANKER_TLS_SERVER_NAME": "gateway-internal",
+            "RANKER_HEALTH_ADDRESS": "127.0.0.1:0",
+        }
+    )
+    assert settings.tls == ClientTls(Path("/ca"), Path("/crt"), Path("/key"), "gateway-internal")
+    assert settings.health_address == "127.0.0.1:0"
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
+        ("RANKER_TLS_CERTIFICATE", "/only/one.pem"),
+        ("RANKER_TLS_SERVER_NAME", "without-a-ca"),
         ("RANKER_TOKEN", ""),
         ("RANKER_TRUSTED_KEYS", ""),
         ("RANKER_CONVENTION", "mine"),
