@@ -23,11 +23,10 @@ from tests.deploy.rendering import (
     of_kind,
     render,
 )
-from tests.deploy.workloads import Workload, quantity, workloads
+from tests.deploy.workloads import PROBES, Workload, quantity, workloads
 
 USER: Final = 65532
 RESOURCES: Final = ("cpu", "memory", "ephemeral-storage")
-PROBES: Final = ("startupProbe", "readinessProbe", "livenessProbe")
 #: The volumes that "restricted" allows, less those that nothing here needs.
 VOLUMES: Final = {"configMap", "emptyDir", "persistentVolumeClaim", "secret"}
 _PINNED: Final = re.compile(r"[^:@\s]+(:[0-9][\w.-]*|@sha256:[0-9a-f]{64})")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.deploy.operators import MODALITIES, keys_of
 from tests.deploy.rendering import SETS, Object, name_of, named, objects_of, of_kind
-from tests.deploy.workloads import Workload, environment, matches, workloads
+from tests.deploy.workloads import PROBES, Workload, environment, matches, workloads
 
 pytestmark = pytest.mark.parametrize("name", SETS)
 
@@ -81,12 +81,8 @@ def test_services_lead_to_ports_of_their_pods(name: str) -> None:
 
 def test_probes_ask_ports_that_are_listened_on(name: str) -> None:
     for workload in deployments(objects_of(name)):
-        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-            action = workload.container[probe]
-            if "grpc" in action:
-                assert action["grpc"]["port"] in workload.ports.values()
-            else:
-                assert action["httpGet"]["port"] in workload.ports
+        for probe in PROBES:
+            assert workload.container[probe]["grpc"]["port"] in workload.ports.values()
 
 
 def test_policies_select_pods_and_ports_that_there_are(name: str) -> None:

@@ -10,17 +10,20 @@ import pytest
 from obstore.store import S3Store
 
 from services.gateway.app import INTERNAL, PUBLIC
+from services.gateway.certificates import spiffe_id
 from services.gateway.checking import CHILD_MEMORY_BYTES
 from services.gateway.settings import Settings as GatewaySettings
 from services.grader.decode.box import Isolation
 from services.grader.gateway import CALL_SECONDS
 from services.grader.networks import CPU
 from services.grader.settings import GraderSettings
+from services.kit.health import LIVE, READY
 from services.kit.settings import SettingInvalid
 from services.ranker.settings import Settings as RankerSettings
 from tests.deploy.operators import sample_secrets
-from tests.deploy.rendering import SETS, named, objects_of
+from tests.deploy.rendering import SETS, named, objects_of, of_kind
 from tests.deploy.workloads import (
+    PROBES,
     Workload,
     environment,
     quantity,
@@ -28,15 +31,6 @@ from tests.deploy.workloads import (
     workloads,
 )
 
-#: Settings that manifests give and no service reads yet. A name that is read must go from here.
-PENDING: Final = {
-    "GATEWAY_HEALTH_ADDRESS",
-    "GATEWAY_INTERNAL_TLS_CERTIFICATE",
-    "GATEWAY_INTERNAL_TLS_CLIENT_CA",
-    "GATEWAY_INTERNAL_TLS_PRIVATE_KEY",
-    "RANKER_TLS_CERTIFICATE",
-    "RANKER_TLS_PRIVATE_KEY",
-}
 #: What a worker, a gateway or a ranker takes besides the processes that it limits.
 OWN_BYTES: Final = 512 * 2**20
 LOG_BYTES: Final = 256 * 2**20
@@ -121,8 +115,7 @@ def test_services_read_all_that_they_are_given(name: str, files: dict[str, str])
             reader(given)
             prefix = f"{service.upper()}_"
             named_so = {key for key in given if key.startswith(prefix)}
-            assert named_so - given.asked <= PENDING, workload.name
-            assert not named_so & given.asked & PENDING, "take it from PENDING"
+            assert named_so <= given.asked, workload.name
             # A misspelled prefix would go unnoticed.
             others = {
                 entry["name"]
@@ -130,13 +123,6 @@ def test_services_read_all_that_they_are_given(name: str, files: dict[str, str])
                 if not entry["name"].startswith((prefix, "AWS_"))
             }
             assert not others, workload.name
-
-
-def test_pending_settings_are_given_somewhere(files: dict[str, str]) -> None:
-    given: set[str] = set()
-    for workload in workloads(objects_of("production")):
-        given |= set(variables(workload, "production", files))
-    assert given >= PENDING
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -175,20 +161,59 @@ def test_ports_are_those_that_services_listen_on(name: str, files: dict[str, str
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_the_gateways_probes_ask_for_services_that_it_has(name: str, files: dict[str, str]) -> None:
-    workload, gateway = gateway_settings(name, files)
-    served = {workload.ports["internal"]: INTERNAL, workload.ports["public"]: PUBLIC}
-    given = environment(workload, objects_of(name))
-    health = given.get("GATEWAY_HEALTH_ADDRESS", "").rpartition(":")[2]
-    if health:
-        served[int(health)] = (*INTERNAL, *PUBLIC)
-    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        action = workload.container[probe]["grpc"]
-        assert action.get("service", "") in ("", *served[action["port"]])
-        # Kubelet cannot ask through TLS.
-        assert not (gateway.tls and action["port"] == workload.ports["public"])
-        if "GATEWAY_INTERNAL_TLS_CERTIFICATE" in given:
-            assert action["port"] == int(health)
+def test_probes_ask_for_services_that_there_are(name: str, files: dict[str, str]) -> None:
+    for service in READERS:
+        for workload in serving(name, service):
+            given = environment(workload, objects_of(name))
+            served = {}
+            if (address := given.get(f"{service.upper()}_HEALTH_ADDRESS")) is not None:
+                assert address == f"0.0.0.0:{workload.ports['health']}"
+                served[workload.ports["health"]] = {*LIVE, READY}
+            if service == "gateway":
+                settings = gateway_settings(name, files)[1]
+                # Kubelet cannot ask through TLS.
+                if settings.tls is None:
+                    served[workload.ports["public"]] = {"", *PUBLIC}
+                if settings.internal_tls is None:
+                    served[workload.ports["internal"]] = {"", *INTERNAL}
+            for probe in PROBES:
+                action = workload.container[probe]["grpc"]
+                assert action.get("service", "") in served[action["port"]], workload.name
+            # What is not ready is not dead: only readiness may follow the work.
+            for probe in ("startupProbe", "livenessProbe"):
+                assert workload.container[probe]["grpc"].get("service", "") in LIVE
+            if service != "gateway":
+                assert workload.container["readinessProbe"]["grpc"]["service"] == READY
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_both_sides_of_the_internal_port_agree_on_certificates(
+    name: str, files: dict[str, str]
+) -> None:
+    objects = objects_of(name)
+    secured = gateway_settings(name, files)[1].internal_tls is not None
+    assert secured == (name in {"production", "site"})
+    signed = {
+        found["spec"]["secretName"]: found["spec"] for found in of_kind(objects, "Certificate")
+    }
+    clients = [("ranker", one, spiffe_id("ranker")) for one in serving(name, "ranker")]
+    clients += [
+        ("grader", one, spiffe_id("grader", settings.modality.value))
+        for one, settings in grader_settings(name, files)
+    ]
+    for service, workload, identity in clients:
+        settings = read(workload, name, files)
+        assert isinstance(settings, GraderSettings | RankerSettings)
+        assert (settings.tls is not None) == secured, service
+        if settings.tls is None:
+            continue
+        assert settings.tls.certificate is not None
+        volume = workload.mount_of(str(settings.tls.certificate))["name"]
+        secret = workload.volumes[volume]["secret"]["secretName"]
+        assert signed[secret]["uris"] == [identity]
+        assert "client auth" in signed[secret]["usages"]
+        # The name that the gateway's certificate has.
+        assert signed["gateway-internal-tls"]["dnsNames"] == [settings.tls.server_name]
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from tests.deploy.rendering import Object, name_of, named, of_kind
 
 KINDS: Final = ("Deployment", "Job", "Pod")
+PROBES: Final = ("startupProbe", "readinessProbe", "livenessProbe")
 _REFERENCE: Final = re.compile(r"\$\(([A-Z0-9_]+)\)")
 #: What stands for a value that only the cluster knows.
 SECRET_VALUE: Final = "from-a-secret"
