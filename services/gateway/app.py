@@ -109,7 +109,15 @@ class Gateway:
     async def start(self) -> Ports:
         """Brings the schema up to date, binds both ports and begins to serve."""
         self._health = HealthServer(self.settings.health_address, (*PUBLIC, *INTERNAL))
+        # Live from here on, however long the schema takes.
         await self._health.start()
+        try:
+            return await self._start()
+        except BaseException:
+            await self._health.stop()
+            raise
+
+    async def _start(self) -> Ports:
         await asyncio.to_thread(upgrade, self.database)
         # A list that cannot be read stops the gateway here and not at its first score.
         await asyncio.to_thread(self._commitments.entries)

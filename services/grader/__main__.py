@@ -21,6 +21,7 @@ from services.grader.weights.errors import WeightsInvalid
 from services.grader.weights.manifest import Manifest, load_manifest
 from services.kit.logging import configure_logging
 from services.kit.settings import SettingInvalid
+from services.kit.tls import CertificateInvalid
 
 
 @click.group()
@@ -45,7 +46,7 @@ def serve(modality: str | None) -> None:
         raise click.ClickException(str(error)) from error
     try:
         served = asyncio.run(app.serve(settings))
-    except WeightsInvalid as error:
+    except (CertificateInvalid, WeightsInvalid) as error:
         raise click.ClickException(f"{error.reason}: {error}") from error
     if not served:
         sys.exit(1)

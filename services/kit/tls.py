@@ -145,7 +145,7 @@ class PemFiles:
             try:
                 found.append(path.read_bytes() if path is not None else None)
             except OSError as error:
-                raise CertificateInvalid(file=path, problem=type(error).__name__) from error
+                raise _invalid(path, type(error).__name__) from error
         return tuple(found)
 
     def _checked(self, read: tuple[bytes | None, ...]) -> Pems:
@@ -166,11 +166,15 @@ class PemFiles:
         return Pems(chain, private_key, ca, ends)
 
 
+def _invalid(path: Path | None, problem: str) -> CertificateInvalid:
+    return CertificateInvalid(f"{path}: {problem}.", file=path, problem=problem)
+
+
 def _first_certificate(path: Path | None, data: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificates(data)[0]
     except ValueError as error:
-        raise CertificateInvalid(file=path, problem="no certificate") from error
+        raise _invalid(path, "no certificate") from error
 
 
 def _require_pair(path: Path | None, private_key: bytes, leaf: x509.Certificate) -> None:
@@ -178,9 +182,9 @@ def _require_pair(path: Path | None, private_key: bytes, leaf: x509.Certificate)
         public = load_pem_private_key(private_key, password=None).public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         # Without the cause: its words may be about the key.
-        raise CertificateInvalid(file=path, problem=type(error).__name__) from None
+        raise _invalid(path, type(error).__name__) from None
     if public != leaf.public_key():
-        raise CertificateInvalid(file=path, problem="not the certificate's key")
+        raise _invalid(path, "not the certificate's key")
 
 
 def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -321,3 +323,40 @@ async def test_a_grader_and_a_ranker_outlive_their_authority(
     finally:
         await ranker.stop()
         await grader.close()
+
+
+@pytest.mark.parametrize("service", ["gateway", "grader", "ranker"])
+def test_a_service_without_its_certificate_says_so_in_one_line(
+    service: str, authority: Authority, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys.txt"
+    keys.write_text(f"{GraderKey().public.hex()}\n")
+    missing = str(tmp_path / "missing.pem")
+    environ = {
+        "GATEWAY_DATABASE_URL": f"sqlite:///{tmp_path / 'gateway.db'}",
+        "GATEWAY_OBJECTS_URL": f"file://{tmp_path / 'objects'}",
+        "GATEWAY_PUBLIC_ADDRESS": "127.0.0.1:0",
+        "GATEWAY_INTERNAL_ADDRESS": "127.0.0.1:0",
+        "GATEWAY_HEALTH_ADDRESS": "127.0.0.1:0",
+        "GATEWAY_INTERNAL_TLS_CERTIFICATE": missing,
+        "GATEWAY_INTERNAL_TLS_PRIVATE_KEY": missing,
+        "GATEWAY_INTERNAL_TLS_CLIENT_CA": missing,
+        "GRADER_MODALITY": "image",
+        **dict.fromkeys(("GRADER_KEYS", "GRADER_IDENTITY", "GRADER_SIGNING_KEY"), "/not/opened"),
+        "RANKER_TRUSTED_KEYS": str(keys),
+        **{f"{name}_TOKEN": "a token" for name in ("GRADER", "RANKER")},
+        **{f"{name}_TLS_CA": missing for name in ("GRADER", "RANKER")},
+    }
+    ended = subprocess.run(
+        [sys.executable, "-m", f"services.{service}", "serve"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    said = [line for line in ended.stderr.splitlines() if not line.startswith("{")]
+    assert len(said) == 1, ended.stderr
+    assert "CERTIFICATE_INVALID" in said[0]
+    assert missing in said[0]

@@ -135,6 +135,7 @@ class TestFiles:
         with pytest.raises(CertificateInvalid) as caught:
             pems(files)
         assert caught.value.metadata["file"] == str(path)
+        assert str(path) in str(caught.value)
         path.unlink()
         with pytest.raises(CertificateInvalid) as caught:
             pems(files)
