@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import io
 import multiprocessing
+import os
 import resource
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -353,12 +355,26 @@ def _new_pool() -> ProcessPoolExecutor:
         1,
         mp_context=multiprocessing.get_context("spawn"),
         max_tasks_per_child=CHECKS_PER_CHILD,
-        initializer=_limit_memory,
+        initializer=_prepare_child,
     )
 
 
+def _prepare_child() -> None:
+    """Bounds the memory of this process (in the child), and ends it with its gateway."""
+    threading.Thread(target=_end_with_gateway, daemon=True).start()
+    _limit_memory()
+
+
+def _end_with_gateway() -> None:
+    """A gateway that was killed sends its child no word: it would wait for work for ever."""
+    gateway = multiprocessing.parent_process()
+    if gateway is not None:
+        gateway.join()
+        os._exit(1)
+
+
 def _limit_memory() -> None:
-    """Bounds this process (in the child); a lower bound of the operator's stays."""
+    """A lower bound of the operator's stays."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     most = CHILD_MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(CHILD_MEMORY_BYTES, hard)
     resource.setrlimit(resource.RLIMIT_AS, (most, most))

@@ -35,17 +35,17 @@ _CLAIMS: Final = 1
 class Replicas(Protocol):
     """The other gateways, as one of them sees them."""
 
-    async def start(self) -> None: ...
+    async def start(self) -> None:
+        """Begins to hear of the others and to be heard."""
 
-    async def stop(self) -> None: ...
+    async def stop(self) -> None:
+        """Ends that, and leaves all claims."""
 
     async def claim(self, work: str) -> bool:
         """Whether this gateway may begin the work: no other one is at it. StorageFailed."""
-        ...
 
     async def leave(self, work: str) -> None:
         """Gives a claim back; the end of the process does so, too."""
-        ...
 
 
 class Alone:

@@ -6,6 +6,9 @@ import asyncio
 import json
 import multiprocessing
 import os
+import signal
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -33,6 +36,7 @@ from tests.support.gateway import (
     of_members,
     open_database,
 )
+from tests.support.wait import eventually as wait_until
 
 FOLDER = load().tasks[TASK].archive_path
 
@@ -360,3 +364,32 @@ def test_a_check_that_asks_for_too_much_memory_fails_and_the_child_lives_on():
         with pytest.raises(MemoryError):
             asked.result(30)
         assert pool.submit(bytearray, 3).result(30) == bytearray(3)
+
+
+#: A gateway's slot in a process of its own; its child has begun once it has answered.
+_GATEWAY = """
+import os
+from services.gateway.checking import _Slot
+if __name__ == "__main__":
+    print(_Slot().pool.submit(os.getpid).result(), flush=True)
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_the_child_of_a_killed_gateway_ends(tmp_path):
+    program = tmp_path / "gateway.py"
+    program.write_text(_GATEWAY)
+    killed = subprocess.run(
+        [sys.executable, program], stdout=subprocess.PIPE, check=False, timeout=60
+    )
+    assert killed.returncode == -signal.SIGKILL
+    child = Path("/proc", killed.stdout.decode().strip())
+
+    def has_ended() -> bool:
+        try:
+            # Nobody need be there to collect it: a zombie has ended.
+            return child.joinpath("stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+
+    wait_until(has_ended, what="the child ended")
