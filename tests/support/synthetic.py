@@ -61,11 +61,12 @@ _MAKERS: Final[dict[AnswerKind, Callable[[random.Random], Answer]]] = {
 
 
 def scored_tasks(catalogue: Catalogue, board_id: str) -> list[Task]:
-    """The board's tasks that graders score by themselves."""
+    """The board's tasks of answers in words and numbers, which graders score by themselves."""
     return [
         catalogue.tasks[task_id]
         for task_id in catalogue.boards[board_id].task_ids
         if catalogue.metric_of(task_id).grading is Grading.AUTOMATIC
+        and catalogue.tasks[task_id].answer_kind in _MAKERS
     ]
 
 
