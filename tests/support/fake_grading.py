@@ -73,7 +73,7 @@ class FakeGrading(grading_pb2_grpc.GradingServiceServicer):
         self.unauthenticated = 0
         self.beats = 0
         self.metric_ids: set[str] = set()
-        self.broken_reads = 0  # so many ReadPredictions break off half-way
+        self.broken_reads = 0  # so many ReadPredictions stand still half-way, for ``stop`` to cut
         self.lying_reads = 0  # so many announce one byte less than they send
         self._news = asyncio.Event()
         self._server: Server | None = None
@@ -207,8 +207,7 @@ class FakeGrading(grading_pb2_grpc.GradingServiceServicer):
                 member_path=path, member_bytes=len(content) - lying
             )
             if broken:
-                await self.stop()
-                return
+                await asyncio.Event().wait()  # until the connection is cut; never a clean end
             for start in range(0, len(content), self.chunk_bytes):
                 part = content[start : start + self.chunk_bytes]
                 yield grading_pb2.ReadPredictionsResponse(data=part)
