@@ -33,6 +33,8 @@ TIMEOUT_SECONDS: Final = 30.0
 TRANSFER_ATTEMPT_SECONDS: Final = 600.0
 #: One stream of a watch, seconds; renewed by itself, so that a dead connection is noticed.
 WATCH_STREAM_SECONDS: Final = 300.0
+#: A transfer outlives a restart of the gateway: 28 to 56 s in which no byte gets through.
+TRANSFER_RETRY: Final = RetryPolicy(attempts=12)
 #: A watch outlives a restart of the gateway: about ten minutes without an answer.
 WATCH_RETRY: Final = RetryPolicy(attempts=45, first_wait_seconds=0.25, longest_wait_seconds=15.0)
 
@@ -103,6 +105,7 @@ class Client:
         self._metadata = token_metadata(token)
         self._timeout = timeout_seconds
         self._retrying = Retrying(retry or RetryPolicy(), sleep, random)
+        self._transfer_retrying = Retrying(retry or TRANSFER_RETRY, sleep, random)
         self._watch_retrying = Retrying(watch_retry, sleep, random)
         self._channel = open_channel(target, root_certificates=root_certificates, insecure=insecure)
         self._stubs = stubs(self._channel)
@@ -180,7 +183,7 @@ class Client:
         downloader = Downloader(
             self._stubs.catalogue,
             self._metadata,
-            self._retrying,
+            self._transfer_retrying,
             timeout_seconds=TRANSFER_ATTEMPT_SECONDS,
         )
         return downloader.download(board, path, progress)
@@ -273,7 +276,7 @@ class Client:
         uploader = Uploader(
             self._stubs.submission,
             self._metadata,
-            self._retrying,
+            self._transfer_retrying,
             timeout_seconds=self._timeout,
             upload_timeout_seconds=TRANSFER_ATTEMPT_SECONDS,
         )

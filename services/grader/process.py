@@ -22,6 +22,9 @@ from services.grader.outcomes import EXIT_OUT_OF_MEMORY, Fault, GraderFault
 
 #: What is read ahead of a child's answer.
 _BUFFER_BYTES: Final = 64 * 1024
+#: How long a child that closed its pipes has to exit, so that its exit status tells why. On a busy
+#: machine the kernel takes seconds to free what a child held.
+EXIT_SECONDS_MAX: Final = 10.0
 
 #: All that a child sees of the environment: constants that tell nothing about this machine. One
 #: thread for linear algebra, because a child may have no further thread or little memory for it.
@@ -115,7 +118,7 @@ class ChildProcess:
     async def _death(self) -> GraderFault:
         """The fault that the ended child's exit status means."""
         # A child that closed its pipes and lives on is as good as dead.
-        await self.kill(grace_seconds=1.0)
+        await self.kill(grace_seconds=EXIT_SECONDS_MAX)
         status = self._process.returncode
         if status == EXIT_OUT_OF_MEMORY:
             return GraderFault(Fault.OUT_OF_MEMORY, self._stage)

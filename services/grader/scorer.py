@@ -123,7 +123,7 @@ def main(answer: Callable[[Scorer, Arrays], Arrays] = respond) -> None:
     except EOFError:
         return
     except MemoryError:
-        sys.exit(EXIT_OUT_OF_MEMORY)
+        os._exit(EXIT_OUT_OF_MEMORY)  # a teardown would need memory
     except FrameInvalid:
         sys.exit("the worker sent no frame")
 

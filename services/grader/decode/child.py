@@ -154,10 +154,10 @@ def main() -> None:
         except EOFError:
             return
         except MemoryError:
-            sys.exit(EXIT_OUT_OF_MEMORY)
+            os._exit(EXIT_OUT_OF_MEMORY)  # a teardown would need memory
         except OSError as error:
             if error.errno == errno.ENOMEM:
-                sys.exit(EXIT_OUT_OF_MEMORY)
+                os._exit(EXIT_OUT_OF_MEMORY)
             raise
 
 
