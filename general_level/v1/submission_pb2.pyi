@@ -243,6 +243,7 @@ class Progress(_message.Message):
     TASKS_DONE_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     ESTIMATED_REMAINING_FIELD_NUMBER: _builtins.int
+    PAUSED_MODALITIES_FIELD_NUMBER: _builtins.int
     tasks_total: _builtins.int
     tasks_done: _builtins.int
     position: _builtins.int
@@ -251,6 +252,12 @@ class Progress(_message.Message):
     def estimated_remaining(self) -> _duration_pb2.Duration:
         """Estimate from the recent pace of the graders; absent when there is nothing to estimate from."""
 
+    @_builtins.property
+    def paused_modalities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Modalities of its unfinished jobs that operators have paused: no job of theirs is leased, and the
+        maximum age of the state does not end the submission.
+        """
+
     def __init__(
         self,
         *,
@@ -258,10 +265,11 @@ class Progress(_message.Message):
         tasks_done: _builtins.int = ...,
         position: _builtins.int | None = ...,
         estimated_remaining: _duration_pb2.Duration | None = ...,
+        paused_modalities: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "estimated_remaining", b"estimated_remaining", "position", b"position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "estimated_remaining", b"estimated_remaining", "position", b"position", "tasks_done", b"tasks_done", "tasks_total", b"tasks_total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "estimated_remaining", b"estimated_remaining", "paused_modalities", b"paused_modalities", "position", b"position", "tasks_done", b"tasks_done", "tasks_total", b"tasks_total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__position: _TypeAlias = _typing.Literal["position"]  # noqa: Y015
     _WhichOneofArgType__position: _TypeAlias = _typing.Literal["_position", b"_position"]  # noqa: Y015

@@ -31,7 +31,7 @@ from sqlalchemy import (
 
 from general_level.catalogue.model import Task
 from general_level.identifiers import new_id
-from services.gateway import fair_share
+from services.gateway import fair_share, pauses
 from services.gateway.endings import (
     ATTEMPTS_MAX,
     Ended,
@@ -349,6 +349,7 @@ def _leasable(now: datetime, modality: str, metric_ids: Collection[str]) -> Colu
         jobs.c.state == READY,
         jobs.c.available_time <= now,
         jobs.c.metric_id.in_(sorted(metric_ids)),
+        ~pauses.is_paused(jobs.c.modality),
     )
 
 

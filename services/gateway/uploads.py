@@ -43,6 +43,12 @@ def durable_bytes(connection: Connection, submission_id: str) -> int:
     return int(total or 0)
 
 
+def is_retained(connection: Connection, submission_id: str) -> bool:
+    """Whether the whole archive is still kept, so that its tasks can be graded again."""
+    row = submissions.read(connection, submission_id)
+    return durable_bytes(connection, submission_id) == int(row.archive_bytes)
+
+
 def _count_parts(connection: Connection, submission_id: str) -> int:
     of_submission = upload_parts.c.submission_id == submission_id
     query = select(func.count()).select_from(upload_parts).where(of_submission)

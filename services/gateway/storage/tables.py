@@ -66,7 +66,7 @@ tokens = Table(
     "tokens",
     metadata,
     Column("token_id", String(40), primary_key=True),
-    # "lab", "grader" or "ranker"
+    # "lab", "grader", "ranker" or "operator"
     Column("kind", String(20), nullable=False),
     Column("lab_id", String(40), ForeignKey("labs.lab_id"), nullable=True),
     # The modality that a grader's token may lease.
@@ -210,6 +210,42 @@ lab_shares = Table(
     Column("lab_id", String(40), ForeignKey("labs.lab_id"), primary_key=True),
     Column("modality", String(20), primary_key=True),
     Column("virtual_time", BigInteger, nullable=False),
+)
+
+#: Modalities of which no job is leased.
+paused_modalities = Table(
+    "paused_modalities",
+    metadata,
+    Column("modality", String(20), primary_key=True),
+    Column("pause_time", Instant, nullable=False),
+    Column("reason", String(200), nullable=False),
+    # The label of the operator's token.
+    Column("operator", String(200), nullable=False),
+)
+
+#: Append-only: what operators did, and what the platform did by their settings.
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("entry_id", _Serial, primary_key=True, autoincrement=True),
+    Column("record_time", Instant, nullable=False),
+    # The label of the operator's token; "gateway" for the platform itself.
+    Column("operator", String(200), nullable=False),
+    Column("token_id", String(40), nullable=False),
+    Column("certificate", String(300), nullable=False),
+    Column("action", String(60), nullable=False),
+    Column("request_id", String(64), nullable=False),
+    # SHA-256 of action and request: a repeated request_id must carry the same.
+    Column("request_sha256", String(64), nullable=False),
+    # The request as JSON.
+    Column("parameters", LargeBinary, nullable=False),
+    # "DONE", or the reason of the error that refused it.
+    Column("outcome", String(60), nullable=False),
+    # The serialised response; None for a refusal.
+    Column("response", LargeBinary, nullable=True),
+    # The response as JSON, for whoever reads the log.
+    Column("result", LargeBinary, nullable=True),
+    Index("ix_audit_log_request", "request_id"),
 )
 
 #: Append-only. ``position`` has no gaps: it is given under the writer's lock.
