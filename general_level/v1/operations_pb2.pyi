@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,68 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _RejudgementState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RejudgementStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RejudgementState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REJUDGEMENT_STATE_UNSPECIFIED: _RejudgementState.ValueType  # 0
+    REJUDGEMENT_STATE_GRADING: _RejudgementState.ValueType  # 1
+    """Jobs wait or run, after all jobs of labs."""
+    REJUDGEMENT_STATE_COMPUTING: _RejudgementState.ValueType  # 2
+    """Every job has ended; the ranker computes what changes."""
+    REJUDGEMENT_STATE_READY: _RejudgementState.ValueType  # 3
+    """The preview is there: apply or cancel."""
+    REJUDGEMENT_STATE_APPLIED: _RejudgementState.ValueType  # 4
+    REJUDGEMENT_STATE_CANCELLED: _RejudgementState.ValueType  # 5
+
+class RejudgementState(_RejudgementState, metaclass=_RejudgementStateEnumTypeWrapper): ...
+
+REJUDGEMENT_STATE_UNSPECIFIED: RejudgementState.ValueType  # 0
+REJUDGEMENT_STATE_GRADING: RejudgementState.ValueType  # 1
+"""Jobs wait or run, after all jobs of labs."""
+REJUDGEMENT_STATE_COMPUTING: RejudgementState.ValueType  # 2
+"""Every job has ended; the ranker computes what changes."""
+REJUDGEMENT_STATE_READY: RejudgementState.ValueType  # 3
+"""The preview is there: apply or cancel."""
+REJUDGEMENT_STATE_APPLIED: RejudgementState.ValueType  # 4
+REJUDGEMENT_STATE_CANCELLED: RejudgementState.ValueType  # 5
+Global___RejudgementState: _TypeAlias = RejudgementState  # noqa: Y015
+
+class _RejudgedOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RejudgedOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RejudgedOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REJUDGED_OUTCOME_UNSPECIFIED: _RejudgedOutcome.ValueType  # 0
+    REJUDGED_OUTCOME_PENDING: _RejudgedOutcome.ValueType  # 1
+    REJUDGED_OUTCOME_SCORED: _RejudgedOutcome.ValueType  # 2
+    REJUDGED_OUTCOME_REFUSED: _RejudgedOutcome.ValueType  # 3
+    """The grader found the lab's file at fault; the old score stays."""
+    REJUDGED_OUTCOME_FAILED: _RejudgedOutcome.ValueType  # 4
+    """All attempts failed by our fault; the old score stays."""
+    REJUDGED_OUTCOME_NO_ARCHIVE: _RejudgedOutcome.ValueType  # 5
+    """The archive is not kept any more; the old score stays."""
+    REJUDGED_OUTCOME_ENDED: _RejudgedOutcome.ValueType  # 6
+    """The submission ended meanwhile without being published: it has no score to replace."""
+
+class RejudgedOutcome(_RejudgedOutcome, metaclass=_RejudgedOutcomeEnumTypeWrapper): ...
+
+REJUDGED_OUTCOME_UNSPECIFIED: RejudgedOutcome.ValueType  # 0
+REJUDGED_OUTCOME_PENDING: RejudgedOutcome.ValueType  # 1
+REJUDGED_OUTCOME_SCORED: RejudgedOutcome.ValueType  # 2
+REJUDGED_OUTCOME_REFUSED: RejudgedOutcome.ValueType  # 3
+"""The grader found the lab's file at fault; the old score stays."""
+REJUDGED_OUTCOME_FAILED: RejudgedOutcome.ValueType  # 4
+"""All attempts failed by our fault; the old score stays."""
+REJUDGED_OUTCOME_NO_ARCHIVE: RejudgedOutcome.ValueType  # 5
+"""The archive is not kept any more; the old score stays."""
+REJUDGED_OUTCOME_ENDED: RejudgedOutcome.ValueType  # 6
+"""The submission ended meanwhile without being published: it has no score to replace."""
+Global___RejudgedOutcome: _TypeAlias = RejudgedOutcome  # noqa: Y015
 
 @_typing.final
 class Pause(_message.Message):
@@ -444,6 +507,447 @@ class RequeueDeadLettersResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RequeueDeadLettersResponse: _TypeAlias = RequeueDeadLettersResponse  # noqa: Y015
+
+@_typing.final
+class Rejudgement(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REJUDGEMENT_ID_FIELD_NUMBER: _builtins.int
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    KEY_VERSION_FIELD_NUMBER: _builtins.int
+    GRADER_IMAGE_DIGEST_FIELD_NUMBER: _builtins.int
+    PENDING_FIELD_NUMBER: _builtins.int
+    SCORED_FIELD_NUMBER: _builtins.int
+    UNSCORED_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    PREVIEW_SHA256_FIELD_NUMBER: _builtins.int
+    rejudgement_id: _builtins.str
+    task_id: _builtins.str
+    state: Global___RejudgementState.ValueType
+    reason: _builtins.str
+    operator: _builtins.str
+    """The name of the token that started it."""
+    key_version: _builtins.str
+    """Scores count only with this key version, or of this grader image; each may be empty."""
+    grader_image_digest: _builtins.str
+    pending: _builtins.int
+    """Submissions by outcome."""
+    scored: _builtins.int
+    unscored: _builtins.int
+    """REFUSED, FAILED and NO_ARCHIVE: those that would keep their old score."""
+    ended: _builtins.int
+    preview_sha256: _builtins.str
+    """What ApplyRejudgement has to name; empty until it is READY."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Absent until it is applied or cancelled."""
+
+    def __init__(
+        self,
+        *,
+        rejudgement_id: _builtins.str = ...,
+        task_id: _builtins.str = ...,
+        state: Global___RejudgementState.ValueType = ...,
+        reason: _builtins.str = ...,
+        operator: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        key_version: _builtins.str = ...,
+        grader_image_digest: _builtins.str = ...,
+        pending: _builtins.int = ...,
+        scored: _builtins.int = ...,
+        unscored: _builtins.int = ...,
+        ended: _builtins.int = ...,
+        preview_sha256: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "ended", b"ended", "grader_image_digest", b"grader_image_digest", "key_version", b"key_version", "operator", b"operator", "pending", b"pending", "preview_sha256", b"preview_sha256", "reason", b"reason", "rejudgement_id", b"rejudgement_id", "scored", b"scored", "start_time", b"start_time", "state", b"state", "task_id", b"task_id", "unscored", b"unscored"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Rejudgement: _TypeAlias = Rejudgement  # noqa: Y015
+
+@_typing.final
+class RejudgedScore(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBMISSION_ID_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    OLD_VALUE_FIELD_NUMBER: _builtins.int
+    NEW_VALUE_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
+    submission_id: _builtins.str
+    outcome: Global___RejudgedOutcome.ValueType
+    old_value: _builtins.float
+    new_value: _builtins.float
+    """Absent unless SCORED."""
+    fault: _builtins.str
+    """The fault of a FAILED one, or of the last attempt of a PENDING one."""
+    def __init__(
+        self,
+        *,
+        submission_id: _builtins.str = ...,
+        outcome: Global___RejudgedOutcome.ValueType = ...,
+        old_value: _builtins.float = ...,
+        new_value: _builtins.float | None = ...,
+        fault: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_new_value", b"_new_value", "new_value", b"new_value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_new_value", b"_new_value", "fault", b"fault", "new_value", b"new_value", "old_value", b"old_value", "outcome", b"outcome", "submission_id", b"submission_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__new_value: _TypeAlias = _typing.Literal["new_value"]  # noqa: Y015
+    _WhichOneofArgType__new_value: _TypeAlias = _typing.Literal["_new_value", b"_new_value"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__new_value) -> _WhichOneofReturnType__new_value | None: ...
+
+Global___RejudgedScore: _TypeAlias = RejudgedScore  # noqa: Y015
+
+@_typing.final
+class StandingChange(_message.Message):
+    """Where one submission stands on one board, before and after."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBMISSION_ID_FIELD_NUMBER: _builtins.int
+    MODEL_NAME_FIELD_NUMBER: _builtins.int
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    OLD_RANK_FIELD_NUMBER: _builtins.int
+    NEW_RANK_FIELD_NUMBER: _builtins.int
+    OLD_LEVEL_FIELD_NUMBER: _builtins.int
+    NEW_LEVEL_FIELD_NUMBER: _builtins.int
+    OLD_SCORE_FIELD_NUMBER: _builtins.int
+    NEW_SCORE_FIELD_NUMBER: _builtins.int
+    submission_id: _builtins.str
+    model_name: _builtins.str
+    organisation: _builtins.str
+    old_rank: _builtins.int
+    new_rank: _builtins.int
+    old_level: _builtins.int
+    new_level: _builtins.int
+    old_score: _builtins.float
+    """The score that decides the rank, that of the level."""
+    new_score: _builtins.float
+    def __init__(
+        self,
+        *,
+        submission_id: _builtins.str = ...,
+        model_name: _builtins.str = ...,
+        organisation: _builtins.str = ...,
+        old_rank: _builtins.int = ...,
+        new_rank: _builtins.int = ...,
+        old_level: _builtins.int = ...,
+        new_level: _builtins.int = ...,
+        old_score: _builtins.float = ...,
+        new_score: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_name", b"model_name", "new_level", b"new_level", "new_rank", b"new_rank", "new_score", b"new_score", "old_level", b"old_level", "old_rank", b"old_rank", "old_score", b"old_score", "organisation", b"organisation", "submission_id", b"submission_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StandingChange: _TypeAlias = StandingChange  # noqa: Y015
+
+@_typing.final
+class BoardChange(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOARD_ID_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    board_id: _builtins.str
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___StandingChange]:
+        """In the order of the new ranks."""
+
+    def __init__(
+        self,
+        *,
+        board_id: _builtins.str = ...,
+        changes: _abc.Iterable[Global___StandingChange] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["board_id", b"board_id", "changes", b"changes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BoardChange: _TypeAlias = BoardChange  # noqa: Y015
+
+@_typing.final
+class RejudgementPreview(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEDGER_POSITION_FIELD_NUMBER: _builtins.int
+    BOARDS_FIELD_NUMBER: _builtins.int
+    COMPUTED_BOARDS_FIELD_NUMBER: _builtins.int
+    REFUSED_SUBMISSION_IDS_FIELD_NUMBER: _builtins.int
+    ledger_position: _builtins.int
+    """What was computed from: the ledger up to here."""
+    computed_boards: _builtins.int
+    """Boards that hold the task."""
+    @_builtins.property
+    def boards(self) -> _containers.RepeatedCompositeFieldContainer[Global___BoardChange]:
+        """Boards on which something changes."""
+
+    @_builtins.property
+    def refused_submission_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """New scores that the ranker does not accept: nothing can be applied."""
+
+    def __init__(
+        self,
+        *,
+        ledger_position: _builtins.int = ...,
+        boards: _abc.Iterable[Global___BoardChange] | None = ...,
+        computed_boards: _builtins.int = ...,
+        refused_submission_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boards", b"boards", "computed_boards", b"computed_boards", "ledger_position", b"ledger_position", "refused_submission_ids", b"refused_submission_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejudgementPreview: _TypeAlias = RejudgementPreview  # noqa: Y015
+
+@_typing.final
+class StartRejudgementRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    KEY_VERSION_FIELD_NUMBER: _builtins.int
+    GRADER_IMAGE_DIGEST_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    task_id: _builtins.str
+    reason: _builtins.str
+    """Why, for the audit log; 1 to 200 printable characters."""
+    key_version: _builtins.str
+    grader_image_digest: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        task_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        key_version: _builtins.str = ...,
+        grader_image_digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grader_image_digest", b"grader_image_digest", "key_version", b"key_version", "reason", b"reason", "request_id", b"request_id", "task_id", b"task_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartRejudgementRequest: _TypeAlias = StartRejudgementRequest  # noqa: Y015
+
+@_typing.final
+class StartRejudgementResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REJUDGEMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rejudgement(self) -> Global___Rejudgement: ...
+    def __init__(
+        self,
+        *,
+        rejudgement: Global___Rejudgement | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rejudgement", b"rejudgement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rejudgement", b"rejudgement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartRejudgementResponse: _TypeAlias = StartRejudgementResponse  # noqa: Y015
+
+@_typing.final
+class ListRejudgementsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRejudgementsRequest: _TypeAlias = ListRejudgementsRequest  # noqa: Y015
+
+@_typing.final
+class ListRejudgementsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REJUDGEMENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rejudgements(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rejudgement]:
+        """The newest first, at most 100."""
+
+    def __init__(
+        self,
+        *,
+        rejudgements: _abc.Iterable[Global___Rejudgement] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rejudgements", b"rejudgements"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRejudgementsResponse: _TypeAlias = ListRejudgementsResponse  # noqa: Y015
+
+@_typing.final
+class GetRejudgementRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REJUDGEMENT_ID_FIELD_NUMBER: _builtins.int
+    rejudgement_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        rejudgement_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rejudgement_id", b"rejudgement_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRejudgementRequest: _TypeAlias = GetRejudgementRequest  # noqa: Y015
+
+@_typing.final
+class GetRejudgementResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REJUDGEMENT_FIELD_NUMBER: _builtins.int
+    SCORES_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rejudgement(self) -> Global___Rejudgement: ...
+    @_builtins.property
+    def scores(self) -> _containers.RepeatedCompositeFieldContainer[Global___RejudgedScore]: ...
+    @_builtins.property
+    def preview(self) -> Global___RejudgementPreview: ...
+    def __init__(
+        self,
+        *,
+        rejudgement: Global___Rejudgement | None = ...,
+        scores: _abc.Iterable[Global___RejudgedScore] | None = ...,
+        preview: Global___RejudgementPreview | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["preview", b"preview", "rejudgement", b"rejudgement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["preview", b"preview", "rejudgement", b"rejudgement", "scores", b"scores"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRejudgementResponse: _TypeAlias = GetRejudgementResponse  # noqa: Y015
+
+@_typing.final
+class ApplyRejudgementRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REJUDGEMENT_ID_FIELD_NUMBER: _builtins.int
+    PREVIEW_SHA256_FIELD_NUMBER: _builtins.int
+    ALLOW_UNSCORED_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    rejudgement_id: _builtins.str
+    preview_sha256: _builtins.str
+    """Of the preview that the operator has seen."""
+    allow_unscored: _builtins.bool
+    """Also if submissions would keep their old score."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        rejudgement_id: _builtins.str = ...,
+        preview_sha256: _builtins.str = ...,
+        allow_unscored: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_unscored", b"allow_unscored", "preview_sha256", b"preview_sha256", "rejudgement_id", b"rejudgement_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplyRejudgementRequest: _TypeAlias = ApplyRejudgementRequest  # noqa: Y015
+
+@_typing.final
+class ApplyRejudgementResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REJUDGEMENT_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_SCORES_FIELD_NUMBER: _builtins.int
+    superseded_scores: _builtins.int
+    """Scores that entered the ledger."""
+    @_builtins.property
+    def rejudgement(self) -> Global___Rejudgement: ...
+    def __init__(
+        self,
+        *,
+        rejudgement: Global___Rejudgement | None = ...,
+        superseded_scores: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rejudgement", b"rejudgement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rejudgement", b"rejudgement", "superseded_scores", b"superseded_scores"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplyRejudgementResponse: _TypeAlias = ApplyRejudgementResponse  # noqa: Y015
+
+@_typing.final
+class CancelRejudgementRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REJUDGEMENT_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    rejudgement_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        rejudgement_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rejudgement_id", b"rejudgement_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelRejudgementRequest: _TypeAlias = CancelRejudgementRequest  # noqa: Y015
+
+@_typing.final
+class CancelRejudgementResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REJUDGEMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rejudgement(self) -> Global___Rejudgement: ...
+    def __init__(
+        self,
+        *,
+        rejudgement: Global___Rejudgement | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rejudgement", b"rejudgement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rejudgement", b"rejudgement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelRejudgementResponse: _TypeAlias = CancelRejudgementResponse  # noqa: Y015
 
 @_typing.final
 class AuditEntry(_message.Message):

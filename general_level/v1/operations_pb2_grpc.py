@@ -62,6 +62,31 @@ class OperationsServiceStub:
                 request_serializer=general__level_dot_v1_dot_operations__pb2.RequeueDeadLettersRequest.SerializeToString,
                 response_deserializer=general__level_dot_v1_dot_operations__pb2.RequeueDeadLettersResponse.FromString,
                 _registered_method=True)
+        self.StartRejudgement = channel.unary_unary(
+                '/general_level.v1.OperationsService/StartRejudgement',
+                request_serializer=general__level_dot_v1_dot_operations__pb2.StartRejudgementRequest.SerializeToString,
+                response_deserializer=general__level_dot_v1_dot_operations__pb2.StartRejudgementResponse.FromString,
+                _registered_method=True)
+        self.ListRejudgements = channel.unary_unary(
+                '/general_level.v1.OperationsService/ListRejudgements',
+                request_serializer=general__level_dot_v1_dot_operations__pb2.ListRejudgementsRequest.SerializeToString,
+                response_deserializer=general__level_dot_v1_dot_operations__pb2.ListRejudgementsResponse.FromString,
+                _registered_method=True)
+        self.GetRejudgement = channel.unary_unary(
+                '/general_level.v1.OperationsService/GetRejudgement',
+                request_serializer=general__level_dot_v1_dot_operations__pb2.GetRejudgementRequest.SerializeToString,
+                response_deserializer=general__level_dot_v1_dot_operations__pb2.GetRejudgementResponse.FromString,
+                _registered_method=True)
+        self.ApplyRejudgement = channel.unary_unary(
+                '/general_level.v1.OperationsService/ApplyRejudgement',
+                request_serializer=general__level_dot_v1_dot_operations__pb2.ApplyRejudgementRequest.SerializeToString,
+                response_deserializer=general__level_dot_v1_dot_operations__pb2.ApplyRejudgementResponse.FromString,
+                _registered_method=True)
+        self.CancelRejudgement = channel.unary_unary(
+                '/general_level.v1.OperationsService/CancelRejudgement',
+                request_serializer=general__level_dot_v1_dot_operations__pb2.CancelRejudgementRequest.SerializeToString,
+                response_deserializer=general__level_dot_v1_dot_operations__pb2.CancelRejudgementResponse.FromString,
+                _registered_method=True)
         self.ListAuditEntries = channel.unary_unary(
                 '/general_level.v1.OperationsService/ListAuditEntries',
                 request_serializer=general__level_dot_v1_dot_operations__pb2.ListAuditEntriesRequest.SerializeToString,
@@ -112,6 +137,42 @@ class OperationsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StartRejudgement(self, request, context):
+        """Grades one task again, for every submission that has a score of it: the results wait aside. One
+        rejudgement of a task is open at a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRejudgements(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRejudgement(self, request, context):
+        """One rejudgement with each submission's scores and, once READY, the preview of all boards.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApplyRejudgement(self, request, context):
+        """The new scores supersede the old ones in the ledger, all in one transaction. REJUDGEMENT_REFUSED
+        with `what` where that is not what the operator has seen.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelRejudgement(self, request, context):
+        """Discards it; no score has changed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAuditEntries(self, request, context):
         """What operators did, and what the platform did by their settings, the newest first.
         """
@@ -146,6 +207,31 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     servicer.RequeueDeadLetters,
                     request_deserializer=general__level_dot_v1_dot_operations__pb2.RequeueDeadLettersRequest.FromString,
                     response_serializer=general__level_dot_v1_dot_operations__pb2.RequeueDeadLettersResponse.SerializeToString,
+            ),
+            'StartRejudgement': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartRejudgement,
+                    request_deserializer=general__level_dot_v1_dot_operations__pb2.StartRejudgementRequest.FromString,
+                    response_serializer=general__level_dot_v1_dot_operations__pb2.StartRejudgementResponse.SerializeToString,
+            ),
+            'ListRejudgements': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRejudgements,
+                    request_deserializer=general__level_dot_v1_dot_operations__pb2.ListRejudgementsRequest.FromString,
+                    response_serializer=general__level_dot_v1_dot_operations__pb2.ListRejudgementsResponse.SerializeToString,
+            ),
+            'GetRejudgement': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRejudgement,
+                    request_deserializer=general__level_dot_v1_dot_operations__pb2.GetRejudgementRequest.FromString,
+                    response_serializer=general__level_dot_v1_dot_operations__pb2.GetRejudgementResponse.SerializeToString,
+            ),
+            'ApplyRejudgement': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplyRejudgement,
+                    request_deserializer=general__level_dot_v1_dot_operations__pb2.ApplyRejudgementRequest.FromString,
+                    response_serializer=general__level_dot_v1_dot_operations__pb2.ApplyRejudgementResponse.SerializeToString,
+            ),
+            'CancelRejudgement': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelRejudgement,
+                    request_deserializer=general__level_dot_v1_dot_operations__pb2.CancelRejudgementRequest.FromString,
+                    response_serializer=general__level_dot_v1_dot_operations__pb2.CancelRejudgementResponse.SerializeToString,
             ),
             'ListAuditEntries': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAuditEntries,
@@ -291,6 +377,141 @@ class OperationsService:
             '/general_level.v1.OperationsService/RequeueDeadLetters',
             general__level_dot_v1_dot_operations__pb2.RequeueDeadLettersRequest.SerializeToString,
             general__level_dot_v1_dot_operations__pb2.RequeueDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartRejudgement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/general_level.v1.OperationsService/StartRejudgement',
+            general__level_dot_v1_dot_operations__pb2.StartRejudgementRequest.SerializeToString,
+            general__level_dot_v1_dot_operations__pb2.StartRejudgementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRejudgements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/general_level.v1.OperationsService/ListRejudgements',
+            general__level_dot_v1_dot_operations__pb2.ListRejudgementsRequest.SerializeToString,
+            general__level_dot_v1_dot_operations__pb2.ListRejudgementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRejudgement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/general_level.v1.OperationsService/GetRejudgement',
+            general__level_dot_v1_dot_operations__pb2.GetRejudgementRequest.SerializeToString,
+            general__level_dot_v1_dot_operations__pb2.GetRejudgementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyRejudgement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/general_level.v1.OperationsService/ApplyRejudgement',
+            general__level_dot_v1_dot_operations__pb2.ApplyRejudgementRequest.SerializeToString,
+            general__level_dot_v1_dot_operations__pb2.ApplyRejudgementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelRejudgement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/general_level.v1.OperationsService/CancelRejudgement',
+            general__level_dot_v1_dot_operations__pb2.CancelRejudgementRequest.SerializeToString,
+            general__level_dot_v1_dot_operations__pb2.CancelRejudgementResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,19 @@ class OperationsServiceStub:
     """Takes FAILED submissions of dead letters back to QUEUED; what is scored stays scored. Quota that
     was given back stays given back.
     """
+    StartRejudgement: _grpc.UnaryUnaryMultiCallable[_operations_pb2.StartRejudgementRequest, _operations_pb2.StartRejudgementResponse]
+    """Grades one task again, for every submission that has a score of it: the results wait aside. One
+    rejudgement of a task is open at a time.
+    """
+    ListRejudgements: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ListRejudgementsRequest, _operations_pb2.ListRejudgementsResponse]
+    GetRejudgement: _grpc.UnaryUnaryMultiCallable[_operations_pb2.GetRejudgementRequest, _operations_pb2.GetRejudgementResponse]
+    """One rejudgement with each submission's scores and, once READY, the preview of all boards."""
+    ApplyRejudgement: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ApplyRejudgementRequest, _operations_pb2.ApplyRejudgementResponse]
+    """The new scores supersede the old ones in the ledger, all in one transaction. REJUDGEMENT_REFUSED
+    with `what` where that is not what the operator has seen.
+    """
+    CancelRejudgement: _grpc.UnaryUnaryMultiCallable[_operations_pb2.CancelRejudgementRequest, _operations_pb2.CancelRejudgementResponse]
+    """Discards it; no score has changed."""
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ListAuditEntriesRequest, _operations_pb2.ListAuditEntriesResponse]
     """What operators did, and what the platform did by their settings, the newest first."""
 
@@ -75,6 +88,19 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     """Takes FAILED submissions of dead letters back to QUEUED; what is scored stays scored. Quota that
     was given back stays given back.
     """
+    StartRejudgement: _aio.UnaryUnaryMultiCallable[_operations_pb2.StartRejudgementRequest, _operations_pb2.StartRejudgementResponse]  # type: ignore[assignment]
+    """Grades one task again, for every submission that has a score of it: the results wait aside. One
+    rejudgement of a task is open at a time.
+    """
+    ListRejudgements: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListRejudgementsRequest, _operations_pb2.ListRejudgementsResponse]  # type: ignore[assignment]
+    GetRejudgement: _aio.UnaryUnaryMultiCallable[_operations_pb2.GetRejudgementRequest, _operations_pb2.GetRejudgementResponse]  # type: ignore[assignment]
+    """One rejudgement with each submission's scores and, once READY, the preview of all boards."""
+    ApplyRejudgement: _aio.UnaryUnaryMultiCallable[_operations_pb2.ApplyRejudgementRequest, _operations_pb2.ApplyRejudgementResponse]  # type: ignore[assignment]
+    """The new scores supersede the old ones in the ledger, all in one transaction. REJUDGEMENT_REFUSED
+    with `what` where that is not what the operator has seen.
+    """
+    CancelRejudgement: _aio.UnaryUnaryMultiCallable[_operations_pb2.CancelRejudgementRequest, _operations_pb2.CancelRejudgementResponse]  # type: ignore[assignment]
+    """Discards it; no score has changed."""
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListAuditEntriesRequest, _operations_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
     """What operators did, and what the platform did by their settings, the newest first."""
 
@@ -127,6 +153,49 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes FAILED submissions of dead letters back to QUEUED; what is scored stays scored. Quota that
         was given back stays given back.
         """
+
+    @_abc_1.abstractmethod
+    def StartRejudgement(
+        self,
+        request: _operations_pb2.StartRejudgementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.StartRejudgementResponse, _abc.Awaitable[_operations_pb2.StartRejudgementResponse]]:
+        """Grades one task again, for every submission that has a score of it: the results wait aside. One
+        rejudgement of a task is open at a time.
+        """
+
+    @_abc_1.abstractmethod
+    def ListRejudgements(
+        self,
+        request: _operations_pb2.ListRejudgementsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.ListRejudgementsResponse, _abc.Awaitable[_operations_pb2.ListRejudgementsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetRejudgement(
+        self,
+        request: _operations_pb2.GetRejudgementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.GetRejudgementResponse, _abc.Awaitable[_operations_pb2.GetRejudgementResponse]]:
+        """One rejudgement with each submission's scores and, once READY, the preview of all boards."""
+
+    @_abc_1.abstractmethod
+    def ApplyRejudgement(
+        self,
+        request: _operations_pb2.ApplyRejudgementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.ApplyRejudgementResponse, _abc.Awaitable[_operations_pb2.ApplyRejudgementResponse]]:
+        """The new scores supersede the old ones in the ledger, all in one transaction. REJUDGEMENT_REFUSED
+        with `what` where that is not what the operator has seen.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelRejudgement(
+        self,
+        request: _operations_pb2.CancelRejudgementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.CancelRejudgementResponse, _abc.Awaitable[_operations_pb2.CancelRejudgementResponse]]:
+        """Discards it; no score has changed."""
 
     @_abc_1.abstractmethod
     def ListAuditEntries(

@@ -812,6 +812,7 @@ class GetReceiptResponse(_message.Message):
     ARCHIVE_SHA256_FIELD_NUMBER: _builtins.int
     STATEMENTS_FIELD_NUMBER: _builtins.int
     GRADER_PUBLIC_KEYS_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_STATEMENTS_FIELD_NUMBER: _builtins.int
     submission_id: _builtins.str
     archive_sha256: _builtins.str
     @_builtins.property
@@ -820,6 +821,10 @@ class GetReceiptResponse(_message.Message):
     def grader_public_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Ed25519 public keys (raw 32 bytes) of the graders that signed."""
 
+    @_builtins.property
+    def superseded_statements(self) -> _containers.RepeatedCompositeFieldContainer[Global___SignedStatement]:
+        """Earlier statements about the same tasks, the oldest first: a later one replaced them on the boards."""
+
     def __init__(
         self,
         *,
@@ -827,10 +832,11 @@ class GetReceiptResponse(_message.Message):
         archive_sha256: _builtins.str = ...,
         statements: _abc.Iterable[Global___SignedStatement] | None = ...,
         grader_public_keys: _abc.Iterable[_builtins.bytes] | None = ...,
+        superseded_statements: _abc.Iterable[Global___SignedStatement] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_sha256", b"archive_sha256", "grader_public_keys", b"grader_public_keys", "statements", b"statements", "submission_id", b"submission_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_sha256", b"archive_sha256", "grader_public_keys", b"grader_public_keys", "statements", b"statements", "submission_id", b"submission_id", "superseded_statements", b"superseded_statements"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -235,6 +235,8 @@ class Gateway:
                 clock=self.clock,
                 catalogue=self.catalogue,
                 authenticator=authenticator,
+                trusted_keys=self._trusted,
+                commitments=self._commitments,
             ),
             self._internal.grpc,
         )

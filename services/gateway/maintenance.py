@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, NoReturn
 
-from services.gateway import leases, publishing, submissions, uploads
+from services.gateway import leases, publishing, rejudging, submissions, uploads
 from services.gateway.signals import Signals
 from services.gateway.storage.database import Database
 from services.gateway.telemetry import Telemetry
@@ -64,6 +64,9 @@ class Maintenance:
         now = self._clock.now()
         changed = await self._database.run_write(leases.expire_leases, now)
         overdue = await self._database.run_write(submissions.end_overdue, now)
+        if await self._database.run_read(rejudging.has_grading):
+            for rejudgement_id in await self._database.run_write(rejudging.settle):
+                get_logger().info("rejudgement graded", rejudgement_id=rejudgement_id)
         for modality in changed.modalities:
             self._signals.notify(f"jobs/{modality}")
         if changed.ledger_changed:

@@ -16,6 +16,7 @@ import click
 from services.operations.audit_commands import audit
 from services.operations.program import Program
 from services.operations.queue_commands import dead_letters, pause, queue, resume
+from services.operations.rejudge_commands import rejudge
 
 
 @click.group(cls=Program, help=__doc__)
@@ -23,7 +24,7 @@ def main() -> None:
     pass
 
 
-for _command in (queue, pause, resume, dead_letters, audit):
+for _command in (queue, pause, resume, dead_letters, rejudge, audit):
     main.add_command(_command)
 
 if __name__ == "__main__":

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from google.protobuf.message import Message
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from general_level.catalogue.model import Catalogue, Modality
 from general_level.errors import GeneralLevelError, InvalidRequest, UnknownTask
-from general_level.identifiers import is_request_id
+from general_level.identifiers import is_id, is_request_id
 from general_level.v1 import operations_pb2 as pb
 from general_level.v1 import operations_pb2_grpc
-from general_level.wire import from_rfc3339, to_duration, to_rfc3339, to_timestamp
-from services.gateway import audit, certificates, dead_letters, pauses, queue_status
+from general_level.wire import to_rfc3339
+from services.gateway import (
+    audit,
+    certificates,
+    dead_letters,
+    operations_views,
+    paging,
+    pauses,
+    queue_status,
+    rejudging,
+)
 from services.gateway.audit import Actor
 from services.gateway.dead_letters import Chosen
 from services.gateway.identity import Authenticator
+from services.gateway.public_folder import PublishedCommitments
 from services.gateway.signals import Signals
 from services.gateway.storage.database import Database
 from services.kit.clock import Clock
@@ -27,11 +35,10 @@ from services.kit.logging import get_logger
 
 M = TypeVar("M", bound=Message)
 
-PAGE_SIZE_DEFAULT: Final = 100
-PAGE_SIZE_MAX: Final = 500
 #: Dead letters that one call looks at.
 REQUEUE_MAX: Final = 500
 REASON_CHARS_MAX: Final = 200
+VERSION_CHARS_MAX: Final = 100
 
 _MODALITIES: Final = frozenset(modality.value for modality in Modality)
 
@@ -55,12 +62,16 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
         clock: Clock,
         catalogue: Catalogue,
         authenticator: Authenticator,
+        trusted_keys: Sequence[bytes],
+        commitments: PublishedCommitments,
     ) -> None:
         self._database = database
         self._signals = signals
         self._clock = clock
         self._catalogue = catalogue
         self._authenticator = authenticator
+        self._trusted_keys = tuple(trusted_keys)
+        self._commitments = commitments
 
     async def GetQueueStatus(
         self, _request: pb.GetQueueStatusRequest, context: Any
@@ -68,7 +79,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
         await self._require(context)
         status = await self._database.run_read(queue_status.read_status, self._clock.now())
         return pb.GetQueueStatusResponse(
-            modalities=[_modality_message(one) for one in status.modalities],
+            modalities=[operations_views.modality_message(one) for one in status.modalities],
             submissions=[
                 pb.SubmissionCount(state=state.upper(), submissions=count)
                 for state, count in status.submissions.items()
@@ -81,15 +92,12 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
     ) -> pb.PauseModalityResponse:
         actor = await self._require(context)
         _check_modality(request.modality)
-        if not (0 < len(request.reason) <= REASON_CHARS_MAX and request.reason.isprintable()):
-            raise InvalidRequest(
-                f"Say why, in 1 to {REASON_CHARS_MAX} printable characters.", field="reason"
-            )
+        _check_reason(request.reason)
         now = self._clock.now()
 
         def work(connection: Connection) -> pb.PauseModalityResponse:
             made = pauses.pause(connection, now, request.modality, request.reason, actor.name)
-            return pb.PauseModalityResponse(pause=_pause_message(made))
+            return pb.PauseModalityResponse(pause=operations_views.pause_message(made))
 
         response, _ = await self._carry_out(
             actor, "PauseModality", request, pb.PauseModalityResponse, work
@@ -120,8 +128,8 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
         self, request: pb.ListDeadLettersRequest, context: Any
     ) -> pb.ListDeadLettersResponse:
         await self._require(context)
-        size = _page_size(request.page_size)
-        before = _dead_letter_place(request.page_token) if request.page_token else None
+        size = paging.page_size(request.page_size)
+        before = paging.dead_letter_place(request.page_token) if request.page_token else None
         chosen = Chosen(task_id=request.task_id, modality=request.modality)
 
         def work(connection: Connection) -> pb.ListDeadLettersResponse:
@@ -129,13 +137,13 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
             page = rows[:size]
             return pb.ListDeadLettersResponse(
                 dead_letters=[
-                    _dead_letter_message(
+                    operations_views.dead_letter_message(
                         row, dead_letters.obstacle(connection, row, self._catalogue.id)
                     )
                     for row in page
                 ],
                 next_page_token=(
-                    _token(f"{to_rfc3339(page[-1].finish_time)} {page[-1].job_id}")
+                    paging.token(f"{to_rfc3339(page[-1].finish_time)} {page[-1].job_id}")
                     if len(rows) > size
                     else ""
                 ),
@@ -180,16 +188,111 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
             self._signals.notify(f"jobs/{modality}")
         return response
 
+    async def StartRejudgement(
+        self, request: pb.StartRejudgementRequest, context: Any
+    ) -> pb.StartRejudgementResponse:
+        actor = await self._require(context)
+        _check_reason(request.reason)
+        if request.task_id not in self._catalogue.tasks:
+            raise UnknownTask(task_id=request.task_id)
+        for name in ("key_version", "grader_image_digest"):
+            if len(getattr(request, name)) > VERSION_CHARS_MAX:
+                raise InvalidRequest(f"At most {VERSION_CHARS_MAX} characters.", field=name)
+        now = self._clock.now()
+
+        def work(connection: Connection) -> pb.StartRejudgementResponse:
+            rejudgement_id = rejudging.start(
+                connection,
+                now,
+                self._catalogue,
+                request.task_id,
+                reason=request.reason,
+                operator=actor.name,
+                key_version=request.key_version,
+                grader_image_digest=request.grader_image_digest,
+            )
+            found = operations_views.rejudgement_message(connection, rejudgement_id)
+            return pb.StartRejudgementResponse(rejudgement=found)
+
+        response, _ = await self._carry_out(
+            actor, "StartRejudgement", request, pb.StartRejudgementResponse, work
+        )
+        self._signals.notify(f"jobs/{self._catalogue.tasks[request.task_id].modality.value}")
+        return response
+
+    async def ListRejudgements(
+        self, _request: pb.ListRejudgementsRequest, context: Any
+    ) -> pb.ListRejudgementsResponse:
+        await self._require(context)
+        found = await self._database.run_read(operations_views.rejudgement_messages)
+        return pb.ListRejudgementsResponse(rejudgements=found)
+
+    async def GetRejudgement(
+        self, request: pb.GetRejudgementRequest, context: Any
+    ) -> pb.GetRejudgementResponse:
+        await self._require(context)
+        _check_rejudgement_id(request.rejudgement_id)
+        return await self._database.run_read(
+            operations_views.rejudgement_details, request.rejudgement_id
+        )
+
+    async def ApplyRejudgement(
+        self, request: pb.ApplyRejudgementRequest, context: Any
+    ) -> pb.ApplyRejudgementResponse:
+        actor = await self._require(context)
+        _check_rejudgement_id(request.rejudgement_id)
+        now = self._clock.now()
+        changed: list[str] = []
+
+        def work(connection: Connection) -> pb.ApplyRejudgementResponse:
+            changed[:] = rejudging.apply(
+                connection,
+                now,
+                self._catalogue,
+                request.rejudgement_id,
+                preview_sha256=request.preview_sha256,
+                allow_unscored=request.allow_unscored,
+                trusted_keys=self._trusted_keys,
+                commitments=self._commitments.by_key(),
+            )
+            found = operations_views.rejudgement_message(connection, request.rejudgement_id)
+            return pb.ApplyRejudgementResponse(rejudgement=found, superseded_scores=len(changed))
+
+        response, _ = await self._carry_out(
+            actor, "ApplyRejudgement", request, pb.ApplyRejudgementResponse, work
+        )
+        self._signals.notify("ledger")
+        for submission_id in changed:
+            self._signals.notify(f"submission/{submission_id}")
+        return response
+
+    async def CancelRejudgement(
+        self, request: pb.CancelRejudgementRequest, context: Any
+    ) -> pb.CancelRejudgementResponse:
+        actor = await self._require(context)
+        _check_rejudgement_id(request.rejudgement_id)
+        now = self._clock.now()
+
+        def work(connection: Connection) -> pb.CancelRejudgementResponse:
+            rejudging.cancel(connection, now, request.rejudgement_id)
+            found = operations_views.rejudgement_message(connection, request.rejudgement_id)
+            return pb.CancelRejudgementResponse(rejudgement=found)
+
+        response, _ = await self._carry_out(
+            actor, "CancelRejudgement", request, pb.CancelRejudgementResponse, work
+        )
+        return response
+
     async def ListAuditEntries(
         self, request: pb.ListAuditEntriesRequest, context: Any
     ) -> pb.ListAuditEntriesResponse:
         await self._require(context)
-        size = _page_size(request.page_size)
-        before = _audit_place(request.page_token) if request.page_token else None
+        size = paging.page_size(request.page_size)
+        before = paging.audit_place(request.page_token) if request.page_token else None
         rows = await self._database.run_read(audit.list_page, size + 1, before, request.action)
         return pb.ListAuditEntriesResponse(
-            entries=[_audit_message(row) for row in rows[:size]],
-            next_page_token=_token(str(rows[size - 1].entry_id)) if len(rows) > size else "",
+            entries=[operations_views.audit_message(row) for row in rows[:size]],
+            next_page_token=paging.token(str(rows[size - 1].entry_id)) if len(rows) > size else "",
         )
 
     async def _require(self, context: Any) -> Actor:
@@ -262,87 +365,13 @@ def _check_modality(modality: str) -> None:
         )
 
 
-def _page_size(asked: int) -> int:
-    size = asked or PAGE_SIZE_DEFAULT
-    if not 0 < size <= PAGE_SIZE_MAX:
-        raise InvalidRequest(f"page_size is 1 to {PAGE_SIZE_MAX}.", field="page_size")
-    return size
+def _check_rejudgement_id(rejudgement_id: str) -> None:
+    if not is_id(rejudgement_id, "rej"):
+        raise InvalidRequest("Name a rejudgement, rej_….", field="rejudgement_id")
 
 
-def _token(place: str) -> str:
-    return base64.urlsafe_b64encode(place.encode()).decode()
-
-
-def _place(token: str) -> str:
-    try:
-        return base64.urlsafe_b64decode(token).decode()
-    except ValueError as error:
-        raise _bad_token() from error
-
-
-def _dead_letter_place(token: str) -> tuple[datetime, str]:
-    try:
-        time, job_id = _place(token).split(" ")
-        return from_rfc3339(time), job_id
-    except (ValueError, OverflowError) as error:
-        raise _bad_token() from error
-
-
-def _audit_place(token: str) -> int:
-    place = _place(token)
-    if not (place.isdecimal() and place.isascii() and len(place) < 19):
-        raise _bad_token()
-    return int(place)
-
-
-def _bad_token() -> InvalidRequest:
-    return InvalidRequest("Use next_page_token of the page before.", field="page_token")
-
-
-def _pause_message(pause: pauses.Pause) -> pb.Pause:
-    return pb.Pause(
-        pause_time=to_timestamp(pause.pause_time), reason=pause.reason, operator=pause.operator
-    )
-
-
-def _modality_message(status: queue_status.ModalityStatus) -> pb.ModalityStatus:
-    return pb.ModalityStatus(
-        modality=status.modality,
-        pause=None if status.pause is None else _pause_message(status.pause),
-        ready_jobs=status.ready,
-        waiting_jobs=status.waiting,
-        lacking_jobs=status.lacking,
-        leased_jobs=status.leased,
-        dead_jobs=status.dead,
-        oldest_age=None if status.oldest_age is None else to_duration(status.oldest_age),
-        recent_jobs=status.recent,
-    )
-
-
-def _dead_letter_message(row: Row[Any], obstacle: str) -> pb.DeadLetter:
-    return pb.DeadLetter(
-        job_id=row.job_id,
-        submission_id=row.submission_id,
-        lab_id=row.lab_id,
-        task_id=row.task_id,
-        modality=row.modality,
-        fault=row.fault or "",
-        attempts=row.attempt,
-        end_time=to_timestamp(row.finish_time),
-        obstacle=obstacle,
-    )
-
-
-def _audit_message(row: Row[Any]) -> pb.AuditEntry:
-    return pb.AuditEntry(
-        entry_id=row.entry_id,
-        record_time=to_timestamp(row.record_time),
-        operator=row.operator,
-        token_id=row.token_id,
-        certificate=row.certificate,
-        action=row.action,
-        request_id=row.request_id,
-        parameters=row.parameters.decode(),
-        outcome=row.outcome,
-        result=(row.result or b"").decode(),
-    )
+def _check_reason(reason: str) -> None:
+    if not (0 < len(reason) <= REASON_CHARS_MAX and reason.isprintable()):
+        raise InvalidRequest(
+            f"Say why, in 1 to {REASON_CHARS_MAX} printable characters.", field="reason"
+        )

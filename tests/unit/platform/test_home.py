@@ -106,9 +106,9 @@ def crash_before(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     return arm
 
 
-#: Two keys, two names for each (its own and that of its public half), six tokens and their names; a
-#: new home has its own name after them.
-STEPS = 2 + 4 + 12
+#: Two keys, two names for each (its own and that of its public half), seven tokens and their names;
+#: a new home has its own name after them.
+STEPS = 2 + 4 + 14
 FEW = (0, 1, 2, 4, 5, 7, STEPS - 1)
 
 

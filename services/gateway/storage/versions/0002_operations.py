@@ -1,4 +1,4 @@
-"""Operations: pauses and the audit log
+"""Operations: pauses, the audit log, rejudgements, archives that go
 
 Revision 0002, after 0001.
 """
@@ -45,4 +45,45 @@ def upgrade() -> None:
         sa.Column("operator", sa.String(length=200), nullable=False),
         sa.PrimaryKeyConstraint("modality", name=op.f("pk_paused_modalities")),
     )
+    op.create_table(
+        "rejudgements",
+        sa.Column("rejudgement_id", sa.String(length=40), nullable=False),
+        sa.Column("task_id", sa.String(length=60), nullable=False),
+        sa.Column("state", sa.String(length=12), nullable=False),
+        sa.Column("reason", sa.String(length=200), nullable=False),
+        sa.Column("operator", sa.String(length=200), nullable=False),
+        sa.Column("key_version", sa.String(length=100), nullable=False),
+        sa.Column("grader_image_digest", sa.String(length=200), nullable=False),
+        sa.Column("start_time", sa.BigInteger(), nullable=False),
+        sa.Column("end_time", sa.BigInteger(), nullable=True),
+        sa.Column("preview", sa.LargeBinary(), nullable=True),
+        sa.Column("preview_sha256", sa.String(length=64), nullable=True),
+        sa.PrimaryKeyConstraint("rejudgement_id", name=op.f("pk_rejudgements")),
+    )
+    op.create_index("ix_rejudgements_state", "rejudgements", ["state"], unique=False)
+    op.create_table(
+        "rejudged_scores",
+        sa.Column("rejudgement_id", sa.String(length=40), nullable=False),
+        sa.Column("submission_id", sa.String(length=40), nullable=False),
+        sa.Column("outcome", sa.String(length=20), nullable=False),
+        sa.Column("fault", sa.String(length=40), nullable=False),
+        sa.Column("base_edition", sa.Integer(), nullable=False),
+        sa.Column("old_value", sa.Float(), nullable=False),
+        sa.Column("entry", sa.LargeBinary(), nullable=True),
+        sa.Column("findings", sa.LargeBinary(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["rejudgement_id"],
+            ["rejudgements.rejudgement_id"],
+            name=op.f("fk_rejudged_scores_rejudgement_id"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["submission_id"],
+            ["submissions.submission_id"],
+            name=op.f("fk_rejudged_scores_submission_id"),
+        ),
+        sa.PrimaryKeyConstraint("rejudgement_id", "submission_id", name=op.f("pk_rejudged_scores")),
+    )
+    op.add_column("jobs", sa.Column("rejudgement_id", sa.String(length=40), nullable=True))
+    op.create_index("ix_jobs_rejudgement", "jobs", ["rejudgement_id"], unique=False)
+    op.add_column("submissions", sa.Column("archive_discard_time", sa.BigInteger(), nullable=True))
     # ### end Alembic commands ###
