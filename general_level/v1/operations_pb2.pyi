@@ -1004,6 +1004,39 @@ class AuditEntry(_message.Message):
 Global___AuditEntry: _TypeAlias = AuditEntry  # noqa: Y015
 
 @_typing.final
+class DiscardedArchive(_message.Message):
+    """The parameters of the platform's own action "DiscardArchive": an archive whose time was over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBMISSION_ID_FIELD_NUMBER: _builtins.int
+    ARCHIVE_BYTES_FIELD_NUMBER: _builtins.int
+    ARCHIVE_SHA256_FIELD_NUMBER: _builtins.int
+    SUBMISSION_END_TIME_FIELD_NUMBER: _builtins.int
+    submission_id: _builtins.str
+    archive_bytes: _builtins.int
+    archive_sha256: _builtins.str
+    @_builtins.property
+    def submission_end_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when the submission is over."""
+
+    def __init__(
+        self,
+        *,
+        submission_id: _builtins.str = ...,
+        archive_bytes: _builtins.int = ...,
+        archive_sha256: _builtins.str = ...,
+        submission_end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["submission_end_time", b"submission_end_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_bytes", b"archive_bytes", "archive_sha256", b"archive_sha256", "submission_end_time", b"submission_end_time", "submission_id", b"submission_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiscardedArchive: _TypeAlias = DiscardedArchive  # noqa: Y015
+
+@_typing.final
 class ListAuditEntriesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

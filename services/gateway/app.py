@@ -108,6 +108,7 @@ class Gateway:
             clock=self.clock,
             telemetry=self.telemetry,
             snapshots_kept=settings.snapshots_kept,
+            archives_kept=settings.archives_kept,
         )
 
     async def start(self) -> Ports:

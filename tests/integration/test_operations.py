@@ -26,11 +26,18 @@ from general_level.errors import (
     GeneralLevelError,
     InvalidRequest,
     NotAuthenticated,
+    NotFound,
     NotPermitted,
     UnknownTask,
 )
-from general_level.identifiers import new_request_id
-from general_level.v1 import grading_pb2, grading_pb2_grpc, operations_pb2_grpc
+from general_level.identifiers import new_id, new_request_id
+from general_level.v1 import (
+    grading_pb2,
+    grading_pb2_grpc,
+    operations_pb2_grpc,
+    ranking_pb2,
+    ranking_pb2_grpc,
+)
 from general_level.v1 import operations_pb2 as pb
 from services.gateway import identity
 from services.gateway.storage.tables import jobs
@@ -112,6 +119,20 @@ async def test_only_an_operators_token_gets_in(gateway: Running, method: str) ->
         # An empty request may be none, but it is looked at.
         with suppress(InvalidRequest):
             await Operator(connection, tokens["operator"]).call(method, request_for(method))
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("method", ["GetRejudgedScores", "PublishPreview"])
+async def test_previews_are_the_rankers_alone(gateway: Running, method: str) -> None:
+    connection = Connection(gateway.internal_target, None, (), ranking_pb2_grpc.RankingServiceStub)
+    try:
+        for kind in ("grader", "operator"):
+            caller = Operator(connection, await gateway.token(kind, **OWNERS[kind]))
+            with pytest.raises(NotPermitted):
+                await caller.call(method, getattr(ranking_pb2, f"{method}Request")())
+        with pytest.raises(NotAuthenticated):
+            await Operator(connection, "").call(method, getattr(ranking_pb2, f"{method}Request")())
     finally:
         await connection.close()
 
@@ -214,6 +235,34 @@ async def test_refusals_are_in_the_log_and_a_request_is_done_once(operator: Oper
         ),
         ("RequeueDeadLetters", pb.RequeueDeadLettersRequest(task_id="none"), UnknownTask),
         ("ListDeadLetters", pb.ListDeadLettersRequest(page_size=-1), InvalidRequest),
+        ("StartRejudgement", pb.StartRejudgementRequest(task_id="image-c-001"), InvalidRequest),
+        (
+            "StartRejudgement",
+            pb.StartRejudgementRequest(task_id="none", reason="why"),
+            UnknownTask,
+        ),
+        (
+            "StartRejudgement",
+            pb.StartRejudgementRequest(
+                request_id=new_request_id(), task_id="image-c-001", reason="why"
+            ),
+            NotFound,
+        ),
+        ("GetRejudgement", pb.GetRejudgementRequest(rejudgement_id="x"), InvalidRequest),
+        (
+            "ApplyRejudgement",
+            pb.ApplyRejudgementRequest(
+                request_id=new_request_id(), rejudgement_id=new_id("rej", START)
+            ),
+            NotFound,
+        ),
+        (
+            "CancelRejudgement",
+            pb.CancelRejudgementRequest(
+                request_id=new_request_id(), rejudgement_id=new_id("rej", START)
+            ),
+            NotFound,
+        ),
         ("ListDeadLetters", pb.ListDeadLettersRequest(page_token="x y"), InvalidRequest),
         ("ListAuditEntries", pb.ListAuditEntriesRequest(page_size=501), InvalidRequest),
         ("ListAuditEntries", pb.ListAuditEntriesRequest(page_token="eHg="), InvalidRequest),
