@@ -56,7 +56,7 @@ def is_whole(home: Home) -> bool:
     return (
         home.recipient.read_text().strip() == recipient
         and signing.public_bytes_raw().hex() in home.trusted_keys.read_text().split()
-        and sorted(kinds) == ["grader"] * 5 + ["ranker"]
+        and sorted(kinds) == ["grader"] * 5 + ["operator", "ranker"]
         and {path.name for path in home.secrets.iterdir() if path.suffix != ".token"}
         == {"grader.age", "grader-signing.pem", "grader-signing.pem.pub"}
     )
