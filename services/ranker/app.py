@@ -66,7 +66,6 @@ class Ranker:
             clock=self._clock,
             telemetry=self.telemetry,
             previewer=Previewer(
-                connection=self._connection,
                 token=self.settings.token,
                 catalogue=self._catalogue,
                 reference_list_id=self._references,

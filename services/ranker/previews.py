@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from general_level.catalogue.model import Catalogue
 from general_level.v1 import operations_pb2, ranking_pb2
-from services.kit.connection import Connection
 from services.kit.logging import get_logger
 from services.kit.settings import Secret
 from services.ranker.formulas.conventions import Convention
@@ -30,29 +29,28 @@ class Previewer:
     def __init__(
         self,
         *,
-        connection: Connection,
         token: Secret,
         catalogue: Catalogue,
         reference_list_id: str | None,
         convention: Convention,
     ) -> None:
-        self._connection = connection
         self._metadata = (("authorization", f"Bearer {token.reveal()}"),)
         self._catalogue = catalogue
         self._references = reference_list_id
         self._convention = convention
 
-    async def round(self, view: LedgerView, view_lock: asyncio.Lock) -> bool:
+    async def round(self, stub: Any, view: LedgerView, view_lock: asyncio.Lock) -> bool:
         """Computes and sends one preview; False if none waits, or the view is behind the ledger.
 
-        Raises grpc.RpcError where a call fails.
+        ``stub`` is that of the ledger's stream, whose connection is known to work. Raises
+        grpc.RpcError where a call fails.
         """
-        found = await self._scores("", "")
+        found = await self._scores(stub, "", "")
         if not found.rejudgement_id:
             return False
         rejudgement_id, scores = found.rejudgement_id, list(found.scores)
         while found.more:
-            found = await self._scores(rejudgement_id, scores[-1].submission_id)
+            found = await self._scores(stub, rejudgement_id, scores[-1].submission_id)
             if found.rejudgement_id != rejudgement_id:
                 return False
             scores += found.scores
@@ -64,7 +62,7 @@ class Previewer:
         preview = await asyncio.to_thread(self._compute, found.task_id, old, new)
         preview.ledger_position = position
         preview.refused_submission_ids.extend(sorted(refused))
-        await self._connection.stub().PublishPreview(
+        await stub.PublishPreview(
             ranking_pb2.PublishPreviewRequest(rejudgement_id=rejudgement_id, preview=preview),
             metadata=self._metadata,
             timeout=CALL_SECONDS,
@@ -79,13 +77,13 @@ class Previewer:
         return True
 
     async def _scores(
-        self, rejudgement_id: str, after: str
+        self, stub: Any, rejudgement_id: str, after: str
     ) -> ranking_pb2.GetRejudgedScoresResponse:
         request = ranking_pb2.GetRejudgedScoresRequest(
             rejudgement_id=rejudgement_id, after_submission_id=after
         )
         answer: ranking_pb2.GetRejudgedScoresResponse
-        answer = await self._connection.stub().GetRejudgedScores(
+        answer = await stub.GetRejudgedScores(
             request, metadata=self._metadata, timeout=CALL_SECONDS
         )
         return answer

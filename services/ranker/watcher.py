@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import grpc
 
@@ -76,6 +76,8 @@ class Watcher:
         self._clock = clock
         self._telemetry = telemetry
         self._previewer = previewer
+        # That of the newest stream: looking for previews renews no connection.
+        self._stream_stub: Any = None
         self._changed = asyncio.Event()
         #: Set once the whole ledger was read.
         self.caught_up = asyncio.Event()
@@ -109,7 +111,7 @@ class Watcher:
 
     async def _follow(self, backoff: Backoff) -> None:
         """One stream, until it breaks or this ranker's certificate is renewed."""
-        stub = self._connection.stub()
+        stub = self._stream_stub = self._connection.stub()
         call = stub.WatchScores(
             pb.WatchScoresRequest(after_position=self._view.position), metadata=self._metadata
         )
@@ -182,7 +184,8 @@ class Watcher:
         await self.caught_up.wait()
         while True:
             try:
-                await previewer.round(self._view, self._view_lock)
+                if self._stream_stub is not None:
+                    await previewer.round(self._stream_stub, self._view, self._view_lock)
             except GeneralLevelError as error:
                 get_logger().error("rejudgement not previewed", reason=error.reason)
             except grpc.RpcError as error:

@@ -49,6 +49,12 @@ _FAULTS: Final = {
     pb.JOB_FAULT_WEIGHTS_UNAVAILABLE: Fault.WEIGHTS_UNAVAILABLE,
 }
 
+#: What is said of scores that another grader has to compute, by their `ScoreRefused.what`.
+_WRONG_GRADERS: Final = {
+    ledger.KEY_COMMITMENT: "score of a key that is not the published one",
+    rejudged.OTHER_GRADER: "score by another grader than the rejudgement asks for",
+}
+
 
 class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
     """Needs a grader token for every call; the token says which modality may be leased."""
@@ -204,8 +210,8 @@ class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
         try:
             ended = await self._database.run_write(work, self._clock.now(), ref, request)
         except ScoreRefused as refused:
-            if refused.metadata.get("what") in (ledger.KEY_COMMITMENT, rejudged.OTHER_GRADER):
-                await self._take_from_wrong_key(ref, refused.metadata.get("task_id", ""))
+            if (said := _WRONG_GRADERS.get(refused.metadata.get("what", ""))) is not None:
+                await self._take_from_wrong_grader(ref, refused.metadata.get("task_id", ""), said)
             raise
         get_logger().info(
             "job completed", job_id=ref.job_id, submission_id=ended.submission_id, outcome=outcome
@@ -213,17 +219,13 @@ class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
         self._tell(ended)
         return pb.CompleteJobResponse()
 
-    async def _take_from_wrong_key(self, ref: LeaseRef, task_id: str) -> None:
+    async def _take_from_wrong_grader(self, ref: LeaseRef, task_id: str, said: str) -> None:
         """Ends the attempt of a grader that opened another key than the one committed to, or is
         not the one that a rejudgement asks for.
 
         It lacks the key of this task as one that has none: the job waits for a grader that has it.
         """
-        get_logger().error(
-            "score of a key or a grader that is not the wanted one",
-            job_id=ref.job_id,
-            task_id=task_id,
-        )
+        get_logger().error(said, job_id=ref.job_id, task_id=task_id)
         ended = await self._database.run_write(
             leases.fail, self._clock.now(), ref, Fault.KEY_UNAVAILABLE
         )
