@@ -13,6 +13,7 @@
     ├── NotFound
     ├── QuotaExceeded, SubmissionPending, AgreementRequired
     ├── IllegalTransition, LeaseLost
+    ├── RejudgementRefused        an operator's change of scores
     ├── ReceiptInvalid
     └── Unavailable               ours or the network's fault: try again
 
@@ -158,6 +159,12 @@ class IllegalTransition(GeneralLevelError):
     """The submission's state does not allow that."""
 
     reason = "ILLEGAL_TRANSITION"
+
+
+class RejudgementRefused(GeneralLevelError):
+    """The rejudgement does not allow that."""
+
+    reason = "REJUDGEMENT_REFUSED"
 
 
 class LeaseLost(GeneralLevelError):

@@ -89,12 +89,15 @@ class Receipt:
     """The signed statements of one submission.
 
     ``grader_public_keys`` are the raw Ed25519 keys (32 bytes each) that are said to have signed.
+    ``superseded`` are earlier statements about the same tasks, the oldest first, which later ones
+    replaced on the boards.
     """
 
     submission_id: str
     archive_sha256: str
     statements: tuple[SignedStatement, ...]
     grader_public_keys: tuple[bytes, ...]
+    superseded: tuple[SignedStatement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,7 @@ class ReceiptReport:
     archive_checked: bool
     members_checked: int
     commitments_checked: int
+    superseded: tuple[ScoreStatement, ...] = ()
 
 
 class _SignedStatement(msgspec.Struct, forbid_unknown_fields=True):
@@ -125,6 +129,7 @@ class _Receipt(msgspec.Struct, forbid_unknown_fields=True):
     archive_sha256: str
     statements: list[_SignedStatement]
     grader_public_keys: list[str]
+    superseded_statements: list[_SignedStatement] = []
 
 
 def load_receipt(data: bytes) -> Receipt:
@@ -133,9 +138,9 @@ def load_receipt(data: bytes) -> Receipt:
         _refuse("receipt", f"A receipt has at most {MAX_RECEIPT_BYTES} bytes.")
     try:
         parts = msgspec.convert(strict_json(data), _Receipt)
-        statements = tuple(
-            SignedStatement(entry.task_id, canonical_json(entry.envelope))
-            for entry in parts.statements
+        statements, superseded = (
+            tuple(SignedStatement(one.task_id, canonical_json(one.envelope)) for one in signed)
+            for signed in (parts.statements, parts.superseded_statements)
         )
     except ValueError as error:
         raise ReceiptInvalid(f"The receipt cannot be read: {error}.", what="receipt") from None
@@ -148,6 +153,7 @@ def load_receipt(data: bytes) -> Receipt:
         archive_sha256=parts.archive_sha256,
         statements=statements,
         grader_public_keys=tuple(map(bytes.fromhex, parts.grader_public_keys)),
+        superseded=superseded,
     )
 
 
@@ -162,6 +168,11 @@ def dump_receipt(receipt: Receipt) -> bytes:
             for statement in receipt.statements
         ],
     }
+    if receipt.superseded:
+        content["superseded_statements"] = [
+            {"task_id": statement.task_id, "envelope": _envelope_object(statement)}
+            for statement in receipt.superseded
+        ]
     return json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
@@ -188,16 +199,19 @@ def verify_receipt(
     ``what`` (as in `verify_envelope`, or receipt, submission, task, archive, member, commitment)
     and ``task_id`` or ``path`` where they apply.
     """
-    if len(receipt.statements) > MAX_STATEMENTS:
+    if len(receipt.statements) + len(receipt.superseded) > MAX_STATEMENTS:
         _refuse("receipt", f"A receipt has at most {MAX_STATEMENTS} statements.")
     if len(receipt.grader_public_keys) > MAX_GRADER_KEYS:
         _refuse("receipt", f"A receipt has at most {MAX_GRADER_KEYS} public keys.")
     opened = [_open_signed(signed, trusted_keys) for signed in receipt.statements]
     statements = tuple(statement for statement, _ in opened)
     _check_against_receipt(receipt, statements)
+    replaced = [_open_signed(signed, trusted_keys) for signed in receipt.superseded]
+    superseded = tuple(statement for statement, _ in replaced)
+    _check_superseded(receipt, superseded)
     published = None if commitments is None else tuple(commitments)
     if published is not None:
-        _check_commitments(statements, published)
+        _check_commitments((*statements, *superseded), published)
     members_checked = 0
     if archive is not None:
         with archive.open("rb") as file:
@@ -207,10 +221,11 @@ def verify_receipt(
         submission_id=receipt.submission_id,
         archive_sha256=receipt.archive_sha256,
         statements=statements,
-        key_ids=tuple(sorted({key for _, key in opened})),
+        key_ids=tuple(sorted({key for _, key in (*opened, *replaced)})),
         archive_checked=archive is not None,
         members_checked=members_checked,
-        commitments_checked=0 if published is None else len(statements),
+        commitments_checked=0 if published is None else len(statements) + len(superseded),
+        superseded=superseded,
     )
 
 
@@ -256,6 +271,19 @@ def _check_against_receipt(receipt: Receipt, statements: Sequence[Statement]) ->
         if task_id in seen:
             _refuse("task", "Two statements are about one task.", task_id=task_id)
         seen.add(task_id)
+
+
+def _check_superseded(receipt: Receipt, superseded: Sequence[Statement]) -> None:
+    """Each is about this submission and archive, and about a task that has a later statement."""
+    current = {signed.task_id for signed in receipt.statements}
+    for signed, statement in zip(receipt.superseded, superseded, strict=True):
+        where = {"task_id": signed.task_id}
+        if statement.submission_id != receipt.submission_id:
+            _refuse("submission", "A superseded statement is about another submission.", **where)
+        if statement.archive_sha256 != receipt.archive_sha256:
+            _refuse("archive", "A superseded statement is about another archive.", **where)
+        if statement.task_id != signed.task_id or signed.task_id not in current:
+            _refuse("task", "A superseded statement has no later one.", **where)
 
 
 def _check_commitments(

@@ -44,6 +44,7 @@ STATUS_CODES: Final[Mapping[type[GeneralLevelError], grpc.StatusCode]] = {
     errors.SubmissionPending: grpc.StatusCode.FAILED_PRECONDITION,
     errors.AgreementRequired: grpc.StatusCode.FAILED_PRECONDITION,
     errors.IllegalTransition: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.RejudgementRefused: grpc.StatusCode.FAILED_PRECONDITION,
     errors.LeaseLost: grpc.StatusCode.ABORTED,
     errors.ReceiptInvalid: grpc.StatusCode.INVALID_ARGUMENT,
     errors.ScoreRefused: grpc.StatusCode.INVALID_ARGUMENT,

@@ -352,6 +352,9 @@ class Client:
             archive_sha256=response.archive_sha256,
             statements=tuple(SignedStatement(s.task_id, s.envelope) for s in response.statements),
             grader_public_keys=tuple(response.grader_public_keys),
+            superseded=tuple(
+                SignedStatement(s.task_id, s.envelope) for s in response.superseded_statements
+            ),
         )
 
     # The boards.

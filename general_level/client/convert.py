@@ -171,6 +171,7 @@ def submission(message: submission_pb2.Submission) -> models.Submission:
                 if progress.HasField("estimated_remaining")
                 else None
             ),
+            paused_modalities=tuple(progress.paused_modalities),
         ),
         quota_status=quota_status(message.quota_status),
         findings=tuple(finding(f) for f in message.findings),

@@ -192,12 +192,17 @@ class TimelineEntry:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the grading is; ``position`` counts the jobs of anyone that come before."""
+    """How far the grading is; ``position`` counts the jobs of anyone that come before.
+
+    While operators have paused one of ``paused_modalities``, jobs of it wait, and the submission
+    is not ended by its age.
+    """
 
     tasks_total: int
     tasks_done: int
     position: int | None
     estimated_remaining: timedelta | None
+    paused_modalities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,47 +26,47 @@ from general_level.v1 import submission_pb2 as general__level_dot_v1_dot_submiss
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1egeneral_level/v1/grading.proto\x12\x10general_level.v1\x1a!general_level/v1/submission.proto\x1a\x1egoogle/protobuf/duration.proto\"\xba\x02\n\x08JobLease\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x15\n\rsubmission_id\x18\x02 \x01(\t\x12\x0f\n\x07task_id\x18\x03 \x01(\t\x12\x13\n\x0blease_token\x18\x04 \x01(\t\x12\x31\n\x0elease_duration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\x05\x12\x16\n\x0e\x61rchive_sha256\x18\x07 \x01(\t\x12\x18\n\x10prediction_bytes\x18\x08 \x01(\x03\x12\x14\n\x0c\x63\x61talogue_id\x18\t \x01(\t\x12/\n\x0cjob_duration\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0btraceparent\x18\x0b \x01(\t\x12\x0f\n\x07ratings\x18\x0c \x01(\x0c\"\x86\x01\n\x10LeaseJobsRequest\x12\x10\n\x08modality\x18\x01 \x01(\t\x12\x10\n\x08max_jobs\x18\x02 \x01(\x05\x12\'\n\x04wait\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tgrader_id\x18\x04 \x01(\t\x12\x12\n\nmetric_ids\x18\x05 \x03(\t\"?\n\x11LeaseJobsResponse\x12*\n\x06leases\x18\x01 \x03(\x0b\x32\x1a.general_level.v1.JobLease\"/\n\x08LeaseRef\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x13\n\x0blease_token\x18\x02 \x01(\t\"C\n\x15KeepLeaseAliveRequest\x12*\n\x06leases\x18\x01 \x03(\x0b\x32\x1a.general_level.v1.LeaseRef\"B\n\x16KeepLeaseAliveResponse\x12(\n\x04kept\x18\x01 \x03(\x0b\x32\x1a.general_level.v1.LeaseRef\"C\n\x16ReadPredictionsRequest\x12)\n\x05lease\x18\x01 \x01(\x0b\x32\x1a.general_level.v1.LeaseRef\"f\n\x17ReadPredictionsResponse\x12\x13\n\x0bmember_path\x18\x01 \x01(\t\x12\x14\n\x0cmember_bytes\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x12\n\nmember_end\x18\x04 \x01(\x08\"\xb8\x01\n\rScoredOutcome\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x1b\n\x0estandard_error\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nitem_count\x18\x03 \x01(\x03\x12\x15\n\rmissing_count\x18\x04 \x01(\x03\x12\x10\n\x08\x65nvelope\x18\x05 \x01(\x0c\x12+\n\x08\x66indings\x18\x06 \x03(\x0b\x32\x19.general_level.v1.FindingB\x11\n\x0f_standard_error\"=\n\x0eRefusedOutcome\x12+\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x19.general_level.v1.Finding\"\xb2\x01\n\x12\x43ompleteJobRequest\x12)\n\x05lease\x18\x01 \x01(\x0b\x32\x1a.general_level.v1.LeaseRef\x12\x31\n\x06scored\x18\x02 \x01(\x0b\x32\x1f.general_level.v1.ScoredOutcomeH\x00\x12\x33\n\x07refused\x18\x03 \x01(\x0b\x32 .general_level.v1.RefusedOutcomeH\x00\x42\t\n\x07outcome\"\x15\n\x13\x43ompleteJobResponse\"f\n\x0e\x46\x61ilJobRequest\x12)\n\x05lease\x18\x01 \x01(\x0b\x32\x1a.general_level.v1.LeaseRef\x12)\n\x05\x66\x61ult\x18\x02 \x01(\x0e\x32\x1a.general_level.v1.JobFault\"%\n\x0f\x46\x61ilJobResponse\x12\x12\n\nwill_retry\x18\x01 \x01(\x08\"@\n\x12ReleaseJobsRequest\x12*\n\x06leases\x18\x01 \x03(\x0b\x32\x1a.general_level.v1.LeaseRef\"\x15\n\x13ReleaseJobsResponse*\x8e\x02\n\x08JobFault\x12\x19\n\x15JOB_FAULT_UNSPECIFIED\x10\x00\x12\x1c\n\x18JOB_FAULT_SCORER_CRASHED\x10\x01\x12\x1d\n\x19JOB_FAULT_DECODER_CRASHED\x10\x02\x12\x1b\n\x17JOB_FAULT_OUT_OF_MEMORY\x10\x03\x12\x16\n\x12JOB_FAULT_DEADLINE\x10\x04\x12\x1d\n\x19JOB_FAULT_KEY_UNAVAILABLE\x10\x05\x12\x1b\n\x17JOB_FAULT_ILLEGAL_SCORE\x10\x06\x12\x16\n\x12JOB_FAULT_INTERNAL\x10\x07\x12!\n\x1dJOB_FAULT_WEIGHTS_UNAVAILABLE\x10\x08\x32\xbd\x04\n\x0eGradingService\x12T\n\tLeaseJobs\x12\".general_level.v1.LeaseJobsRequest\x1a#.general_level.v1.LeaseJobsResponse\x12\x63\n\x0eKeepLeaseAlive\x12\'.general_level.v1.KeepLeaseAliveRequest\x1a(.general_level.v1.KeepLeaseAliveResponse\x12h\n\x0fReadPredictions\x12(.general_level.v1.ReadPredictionsRequest\x1a).general_level.v1.ReadPredictionsResponse0\x01\x12Z\n\x0b\x43ompleteJob\x12$.general_level.v1.CompleteJobRequest\x1a%.general_level.v1.CompleteJobResponse\x12N\n\x07\x46\x61ilJob\x12 .general_level.v1.FailJobRequest\x1a!.general_level.v1.FailJobResponse\x12Z\n\x0bReleaseJobs\x12$.general_level.v1.ReleaseJobsRequest\x1a%.general_level.v1.ReleaseJobsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1egeneral_level/v1/grading.proto\x12\x10general_level.v1\x1a!general_level/v1/submission.proto\x1a\x1egoogle/protobuf/duration.proto\"\xd2\x02\n\x08JobLease\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x15\n\rsubmission_id\x18\x02 \x01(\t\x12\x0f\n\x07task_id\x18\x03 \x01(\t\x12\x13\n\x0blease_token\x18\x04 \x01(\t\x12\x31\n\x0elease_duration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\x05\x12\x16\n\x0e\x61rchive_sha256\x18\x07 \x01(\t\x12\x18\n\x10prediction_bytes\x18\x08 \x01(\x03\x12\x14\n\x0c\x63\x61talogue_id\x18\t \x01(\t\x12/\n\x0cjob_duration\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0btraceparent\x18\x0b \x01(\t\x12\x0f\n\x07ratings\x18\x0c \x01(\x0c\x12\x16\n\x0erejudgement_id\x18\r \x01(\t\"\x86\x01\n\x10LeaseJobsRequest\x12\x10\n\x08modality\x18\x01 \x01(\t\x12\x10\n\x08max_jobs\x18\x02 \x01(\x05\x12\'\n\x04wait\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tgrader_id\x18\x04 \x01(\t\x12\x12\n\nmetric_ids\x18\x05 \x03(\t\"?\n\x11LeaseJobsResponse\x12*\n\x06leases\x18\x01 \x03(\x0b\x32\x1a.general_level.v1.JobLease\"/\n\x08LeaseRef\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x13\n\x0blease_token\x18\x02 \x01(\t\"C\n\x15KeepLeaseAliveRequest\x12*\n\x06leases\x18\x01 \x03(\x0b\x32\x1a.general_level.v1.LeaseRef\"B\n\x16KeepLeaseAliveResponse\x12(\n\x04kept\x18\x01 \x03(\x0b\x32\x1a.general_level.v1.LeaseRef\"C\n\x16ReadPredictionsRequest\x12)\n\x05lease\x18\x01 \x01(\x0b\x32\x1a.general_level.v1.LeaseRef\"f\n\x17ReadPredictionsResponse\x12\x13\n\x0bmember_path\x18\x01 \x01(\t\x12\x14\n\x0cmember_bytes\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x12\n\nmember_end\x18\x04 \x01(\x08\"\xb8\x01\n\rScoredOutcome\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x1b\n\x0estandard_error\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nitem_count\x18\x03 \x01(\x03\x12\x15\n\rmissing_count\x18\x04 \x01(\x03\x12\x10\n\x08\x65nvelope\x18\x05 \x01(\x0c\x12+\n\x08\x66indings\x18\x06 \x03(\x0b\x32\x19.general_level.v1.FindingB\x11\n\x0f_standard_error\"=\n\x0eRefusedOutcome\x12+\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x19.general_level.v1.Finding\"\xb2\x01\n\x12\x43ompleteJobRequest\x12)\n\x05lease\x18\x01 \x01(\x0b\x32\x1a.general_level.v1.LeaseRef\x12\x31\n\x06scored\x18\x02 \x01(\x0b\x32\x1f.general_level.v1.ScoredOutcomeH\x00\x12\x33\n\x07refused\x18\x03 \x01(\x0b\x32 .general_level.v1.RefusedOutcomeH\x00\x42\t\n\x07outcome\"\x15\n\x13\x43ompleteJobResponse\"f\n\x0e\x46\x61ilJobRequest\x12)\n\x05lease\x18\x01 \x01(\x0b\x32\x1a.general_level.v1.LeaseRef\x12)\n\x05\x66\x61ult\x18\x02 \x01(\x0e\x32\x1a.general_level.v1.JobFault\"%\n\x0f\x46\x61ilJobResponse\x12\x12\n\nwill_retry\x18\x01 \x01(\x08\"@\n\x12ReleaseJobsRequest\x12*\n\x06leases\x18\x01 \x03(\x0b\x32\x1a.general_level.v1.LeaseRef\"\x15\n\x13ReleaseJobsResponse*\x8e\x02\n\x08JobFault\x12\x19\n\x15JOB_FAULT_UNSPECIFIED\x10\x00\x12\x1c\n\x18JOB_FAULT_SCORER_CRASHED\x10\x01\x12\x1d\n\x19JOB_FAULT_DECODER_CRASHED\x10\x02\x12\x1b\n\x17JOB_FAULT_OUT_OF_MEMORY\x10\x03\x12\x16\n\x12JOB_FAULT_DEADLINE\x10\x04\x12\x1d\n\x19JOB_FAULT_KEY_UNAVAILABLE\x10\x05\x12\x1b\n\x17JOB_FAULT_ILLEGAL_SCORE\x10\x06\x12\x16\n\x12JOB_FAULT_INTERNAL\x10\x07\x12!\n\x1dJOB_FAULT_WEIGHTS_UNAVAILABLE\x10\x08\x32\xbd\x04\n\x0eGradingService\x12T\n\tLeaseJobs\x12\".general_level.v1.LeaseJobsRequest\x1a#.general_level.v1.LeaseJobsResponse\x12\x63\n\x0eKeepLeaseAlive\x12\'.general_level.v1.KeepLeaseAliveRequest\x1a(.general_level.v1.KeepLeaseAliveResponse\x12h\n\x0fReadPredictions\x12(.general_level.v1.ReadPredictionsRequest\x1a).general_level.v1.ReadPredictionsResponse0\x01\x12Z\n\x0b\x43ompleteJob\x12$.general_level.v1.CompleteJobRequest\x1a%.general_level.v1.CompleteJobResponse\x12N\n\x07\x46\x61ilJob\x12 .general_level.v1.FailJobRequest\x1a!.general_level.v1.FailJobResponse\x12Z\n\x0bReleaseJobs\x12$.general_level.v1.ReleaseJobsRequest\x1a%.general_level.v1.ReleaseJobsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'general_level.v1.grading_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_JOBFAULT']._serialized_start=1684
-  _globals['_JOBFAULT']._serialized_end=1954
+  _globals['_JOBFAULT']._serialized_start=1708
+  _globals['_JOBFAULT']._serialized_end=1978
   _globals['_JOBLEASE']._serialized_start=120
-  _globals['_JOBLEASE']._serialized_end=434
-  _globals['_LEASEJOBSREQUEST']._serialized_start=437
-  _globals['_LEASEJOBSREQUEST']._serialized_end=571
-  _globals['_LEASEJOBSRESPONSE']._serialized_start=573
-  _globals['_LEASEJOBSRESPONSE']._serialized_end=636
-  _globals['_LEASEREF']._serialized_start=638
-  _globals['_LEASEREF']._serialized_end=685
-  _globals['_KEEPLEASEALIVEREQUEST']._serialized_start=687
-  _globals['_KEEPLEASEALIVEREQUEST']._serialized_end=754
-  _globals['_KEEPLEASEALIVERESPONSE']._serialized_start=756
-  _globals['_KEEPLEASEALIVERESPONSE']._serialized_end=822
-  _globals['_READPREDICTIONSREQUEST']._serialized_start=824
-  _globals['_READPREDICTIONSREQUEST']._serialized_end=891
-  _globals['_READPREDICTIONSRESPONSE']._serialized_start=893
-  _globals['_READPREDICTIONSRESPONSE']._serialized_end=995
-  _globals['_SCOREDOUTCOME']._serialized_start=998
-  _globals['_SCOREDOUTCOME']._serialized_end=1182
-  _globals['_REFUSEDOUTCOME']._serialized_start=1184
-  _globals['_REFUSEDOUTCOME']._serialized_end=1245
-  _globals['_COMPLETEJOBREQUEST']._serialized_start=1248
-  _globals['_COMPLETEJOBREQUEST']._serialized_end=1426
-  _globals['_COMPLETEJOBRESPONSE']._serialized_start=1428
-  _globals['_COMPLETEJOBRESPONSE']._serialized_end=1449
-  _globals['_FAILJOBREQUEST']._serialized_start=1451
-  _globals['_FAILJOBREQUEST']._serialized_end=1553
-  _globals['_FAILJOBRESPONSE']._serialized_start=1555
-  _globals['_FAILJOBRESPONSE']._serialized_end=1592
-  _globals['_RELEASEJOBSREQUEST']._serialized_start=1594
-  _globals['_RELEASEJOBSREQUEST']._serialized_end=1658
-  _globals['_RELEASEJOBSRESPONSE']._serialized_start=1660
-  _globals['_RELEASEJOBSRESPONSE']._serialized_end=1681
-  _globals['_GRADINGSERVICE']._serialized_start=1957
-  _globals['_GRADINGSERVICE']._serialized_end=2530
+  _globals['_JOBLEASE']._serialized_end=458
+  _globals['_LEASEJOBSREQUEST']._serialized_start=461
+  _globals['_LEASEJOBSREQUEST']._serialized_end=595
+  _globals['_LEASEJOBSRESPONSE']._serialized_start=597
+  _globals['_LEASEJOBSRESPONSE']._serialized_end=660
+  _globals['_LEASEREF']._serialized_start=662
+  _globals['_LEASEREF']._serialized_end=709
+  _globals['_KEEPLEASEALIVEREQUEST']._serialized_start=711
+  _globals['_KEEPLEASEALIVEREQUEST']._serialized_end=778
+  _globals['_KEEPLEASEALIVERESPONSE']._serialized_start=780
+  _globals['_KEEPLEASEALIVERESPONSE']._serialized_end=846
+  _globals['_READPREDICTIONSREQUEST']._serialized_start=848
+  _globals['_READPREDICTIONSREQUEST']._serialized_end=915
+  _globals['_READPREDICTIONSRESPONSE']._serialized_start=917
+  _globals['_READPREDICTIONSRESPONSE']._serialized_end=1019
+  _globals['_SCOREDOUTCOME']._serialized_start=1022
+  _globals['_SCOREDOUTCOME']._serialized_end=1206
+  _globals['_REFUSEDOUTCOME']._serialized_start=1208
+  _globals['_REFUSEDOUTCOME']._serialized_end=1269
+  _globals['_COMPLETEJOBREQUEST']._serialized_start=1272
+  _globals['_COMPLETEJOBREQUEST']._serialized_end=1450
+  _globals['_COMPLETEJOBRESPONSE']._serialized_start=1452
+  _globals['_COMPLETEJOBRESPONSE']._serialized_end=1473
+  _globals['_FAILJOBREQUEST']._serialized_start=1475
+  _globals['_FAILJOBREQUEST']._serialized_end=1577
+  _globals['_FAILJOBRESPONSE']._serialized_start=1579
+  _globals['_FAILJOBRESPONSE']._serialized_end=1616
+  _globals['_RELEASEJOBSREQUEST']._serialized_start=1618
+  _globals['_RELEASEJOBSREQUEST']._serialized_end=1682
+  _globals['_RELEASEJOBSRESPONSE']._serialized_start=1684
+  _globals['_RELEASEJOBSRESPONSE']._serialized_end=1705
+  _globals['_GRADINGSERVICE']._serialized_start=1981
+  _globals['_GRADINGSERVICE']._serialized_end=2554
 # @@protoc_insertion_point(module_scope)

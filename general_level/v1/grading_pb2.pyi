@@ -72,6 +72,7 @@ class JobLease(_message.Message):
     JOB_DURATION_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
     RATINGS_FIELD_NUMBER: _builtins.int
+    REJUDGEMENT_ID_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     submission_id: _builtins.str
     task_id: _builtins.str
@@ -85,6 +86,8 @@ class JobLease(_message.Message):
     """W3C traceparent of the submission; may be empty."""
     ratings: _builtins.bytes
     """Ratings that an operator imported for this job, as JSON; empty unless the metric is rated."""
+    rejudgement_id: _builtins.str
+    """Set for a job of a rejudgement; it is graded as any other."""
     @_builtins.property
     def lease_duration(self) -> _duration_pb2.Duration: ...
     @_builtins.property
@@ -106,10 +109,11 @@ class JobLease(_message.Message):
         job_duration: _duration_pb2.Duration | None = ...,
         traceparent: _builtins.str = ...,
         ratings: _builtins.bytes = ...,
+        rejudgement_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["job_duration", b"job_duration", "lease_duration", b"lease_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_sha256", b"archive_sha256", "attempt", b"attempt", "catalogue_id", b"catalogue_id", "job_duration", b"job_duration", "job_id", b"job_id", "lease_duration", b"lease_duration", "lease_token", b"lease_token", "prediction_bytes", b"prediction_bytes", "ratings", b"ratings", "submission_id", b"submission_id", "task_id", b"task_id", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_sha256", b"archive_sha256", "attempt", b"attempt", "catalogue_id", b"catalogue_id", "job_duration", b"job_duration", "job_id", b"job_id", "lease_duration", b"lease_duration", "lease_token", b"lease_token", "prediction_bytes", b"prediction_bytes", "ratings", b"ratings", "rejudgement_id", b"rejudgement_id", "submission_id", b"submission_id", "task_id", b"task_id", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from general_level.v1 import operations_pb2 as _operations_pb2
 from general_level.v1 import submission_pb2 as _submission_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -72,6 +73,7 @@ class ScoreEntry(_message.Message):
     ITEM_COUNT_FIELD_NUMBER: _builtins.int
     MISSING_COUNT_FIELD_NUMBER: _builtins.int
     ENVELOPE_FIELD_NUMBER: _builtins.int
+    REJUDGEMENT_ID_FIELD_NUMBER: _builtins.int
     submission_id: _builtins.str
     task_id: _builtins.str
     value: _builtins.float
@@ -79,6 +81,8 @@ class ScoreEntry(_message.Message):
     item_count: _builtins.int
     missing_count: _builtins.int
     envelope: _builtins.bytes
+    rejudgement_id: _builtins.str
+    """The rejudgement by which it superseded an earlier score; empty for others."""
     def __init__(
         self,
         *,
@@ -89,10 +93,11 @@ class ScoreEntry(_message.Message):
         item_count: _builtins.int = ...,
         missing_count: _builtins.int = ...,
         envelope: _builtins.bytes = ...,
+        rejudgement_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_standard_error", b"_standard_error", "standard_error", b"standard_error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_standard_error", b"_standard_error", "envelope", b"envelope", "item_count", b"item_count", "missing_count", b"missing_count", "standard_error", b"standard_error", "submission_id", b"submission_id", "task_id", b"task_id", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_standard_error", b"_standard_error", "envelope", b"envelope", "item_count", b"item_count", "missing_count", b"missing_count", "rejudgement_id", b"rejudgement_id", "standard_error", b"standard_error", "submission_id", b"submission_id", "task_id", b"task_id", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__standard_error: _TypeAlias = _typing.Literal["standard_error"]  # noqa: Y015
     _WhichOneofArgType__standard_error: _TypeAlias = _typing.Literal["_standard_error", b"_standard_error"]  # noqa: Y015
@@ -288,3 +293,103 @@ class PublishStandingsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PublishStandingsResponse: _TypeAlias = PublishStandingsResponse  # noqa: Y015
+
+@_typing.final
+class GetRejudgedScoresRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REJUDGEMENT_ID_FIELD_NUMBER: _builtins.int
+    AFTER_SUBMISSION_ID_FIELD_NUMBER: _builtins.int
+    rejudgement_id: _builtins.str
+    """Those of this rejudgement after this submission, in the order of their ids; both empty for the
+    first of any.
+    """
+    after_submission_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        rejudgement_id: _builtins.str = ...,
+        after_submission_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_submission_id", b"after_submission_id", "rejudgement_id", b"rejudgement_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRejudgedScoresRequest: _TypeAlias = GetRejudgedScoresRequest  # noqa: Y015
+
+@_typing.final
+class GetRejudgedScoresResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REJUDGEMENT_ID_FIELD_NUMBER: _builtins.int
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    SCORES_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    HEAD_POSITION_FIELD_NUMBER: _builtins.int
+    rejudgement_id: _builtins.str
+    """Empty if no rejudgement waits for its preview."""
+    task_id: _builtins.str
+    more: _builtins.bool
+    """Whether there are more after the last."""
+    head_position: _builtins.int
+    """The newest position in the ledger when this was sent."""
+    @_builtins.property
+    def scores(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScoreEntry]:
+        """At most 8 MiB of them."""
+
+    def __init__(
+        self,
+        *,
+        rejudgement_id: _builtins.str = ...,
+        task_id: _builtins.str = ...,
+        scores: _abc.Iterable[Global___ScoreEntry] | None = ...,
+        more: _builtins.bool = ...,
+        head_position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["head_position", b"head_position", "more", b"more", "rejudgement_id", b"rejudgement_id", "scores", b"scores", "task_id", b"task_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRejudgedScoresResponse: _TypeAlias = GetRejudgedScoresResponse  # noqa: Y015
+
+@_typing.final
+class PublishPreviewRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REJUDGEMENT_ID_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
+    rejudgement_id: _builtins.str
+    @_builtins.property
+    def preview(self) -> _operations_pb2.RejudgementPreview: ...
+    def __init__(
+        self,
+        *,
+        rejudgement_id: _builtins.str = ...,
+        preview: _operations_pb2.RejudgementPreview | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["preview", b"preview"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["preview", b"preview", "rejudgement_id", b"rejudgement_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublishPreviewRequest: _TypeAlias = PublishPreviewRequest  # noqa: Y015
+
+@_typing.final
+class PublishPreviewResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublishPreviewResponse: _TypeAlias = PublishPreviewResponse  # noqa: Y015

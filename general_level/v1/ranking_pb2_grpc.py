@@ -45,6 +45,16 @@ class RankingServiceStub:
                 request_serializer=general__level_dot_v1_dot_ranking__pb2.PublishStandingsRequest.SerializeToString,
                 response_deserializer=general__level_dot_v1_dot_ranking__pb2.PublishStandingsResponse.FromString,
                 _registered_method=True)
+        self.GetRejudgedScores = channel.unary_unary(
+                '/general_level.v1.RankingService/GetRejudgedScores',
+                request_serializer=general__level_dot_v1_dot_ranking__pb2.GetRejudgedScoresRequest.SerializeToString,
+                response_deserializer=general__level_dot_v1_dot_ranking__pb2.GetRejudgedScoresResponse.FromString,
+                _registered_method=True)
+        self.PublishPreview = channel.unary_unary(
+                '/general_level.v1.RankingService/PublishPreview',
+                request_serializer=general__level_dot_v1_dot_ranking__pb2.PublishPreviewRequest.SerializeToString,
+                response_deserializer=general__level_dot_v1_dot_ranking__pb2.PublishPreviewResponse.FromString,
+                _registered_method=True)
 
 
 class RankingServiceServicer:
@@ -66,6 +76,20 @@ class RankingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRejudgedScores(self, request, context):
+        """The signed scores of a rejudgement whose jobs have all ended; empty if there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PublishPreview(self, request, context):
+        """What would change on every board.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RankingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -78,6 +102,16 @@ def add_RankingServiceServicer_to_server(servicer, server):
                     servicer.PublishStandings,
                     request_deserializer=general__level_dot_v1_dot_ranking__pb2.PublishStandingsRequest.FromString,
                     response_serializer=general__level_dot_v1_dot_ranking__pb2.PublishStandingsResponse.SerializeToString,
+            ),
+            'GetRejudgedScores': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRejudgedScores,
+                    request_deserializer=general__level_dot_v1_dot_ranking__pb2.GetRejudgedScoresRequest.FromString,
+                    response_serializer=general__level_dot_v1_dot_ranking__pb2.GetRejudgedScoresResponse.SerializeToString,
+            ),
+            'PublishPreview': grpc.unary_unary_rpc_method_handler(
+                    servicer.PublishPreview,
+                    request_deserializer=general__level_dot_v1_dot_ranking__pb2.PublishPreviewRequest.FromString,
+                    response_serializer=general__level_dot_v1_dot_ranking__pb2.PublishPreviewResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -135,6 +169,60 @@ class RankingService:
             '/general_level.v1.RankingService/PublishStandings',
             general__level_dot_v1_dot_ranking__pb2.PublishStandingsRequest.SerializeToString,
             general__level_dot_v1_dot_ranking__pb2.PublishStandingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRejudgedScores(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/general_level.v1.RankingService/GetRejudgedScores',
+            general__level_dot_v1_dot_ranking__pb2.GetRejudgedScoresRequest.SerializeToString,
+            general__level_dot_v1_dot_ranking__pb2.GetRejudgedScoresResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PublishPreview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/general_level.v1.RankingService/PublishPreview',
+            general__level_dot_v1_dot_ranking__pb2.PublishPreviewRequest.SerializeToString,
+            general__level_dot_v1_dot_ranking__pb2.PublishPreviewResponse.FromString,
             options,
             channel_credentials,
             insecure,

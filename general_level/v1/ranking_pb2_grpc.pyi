@@ -39,6 +39,10 @@ class RankingServiceStub:
     """Stores snapshots and, in the same transaction, publishes every submission that is complete at
     `ledger_position`. A position older than the published one is refused (ILLEGAL_TRANSITION).
     """
+    GetRejudgedScores: _grpc.UnaryUnaryMultiCallable[_ranking_pb2.GetRejudgedScoresRequest, _ranking_pb2.GetRejudgedScoresResponse]
+    """The signed scores of a rejudgement whose jobs have all ended; empty if there is none."""
+    PublishPreview: _grpc.UnaryUnaryMultiCallable[_ranking_pb2.PublishPreviewRequest, _ranking_pb2.PublishPreviewResponse]
+    """What would change on every board."""
 
 @_typing.type_check_only
 class RankingServiceAsyncStub(RankingServiceStub):
@@ -51,6 +55,10 @@ class RankingServiceAsyncStub(RankingServiceStub):
     """Stores snapshots and, in the same transaction, publishes every submission that is complete at
     `ledger_position`. A position older than the published one is refused (ILLEGAL_TRANSITION).
     """
+    GetRejudgedScores: _aio.UnaryUnaryMultiCallable[_ranking_pb2.GetRejudgedScoresRequest, _ranking_pb2.GetRejudgedScoresResponse]  # type: ignore[assignment]
+    """The signed scores of a rejudgement whose jobs have all ended; empty if there is none."""
+    PublishPreview: _aio.UnaryUnaryMultiCallable[_ranking_pb2.PublishPreviewRequest, _ranking_pb2.PublishPreviewResponse]  # type: ignore[assignment]
+    """What would change on every board."""
 
 class RankingServiceServicer(metaclass=_abc_1.ABCMeta):
     """The ledger and the publication of standings, for the ranker. Internal port; needs a ranker token."""
@@ -72,5 +80,21 @@ class RankingServiceServicer(metaclass=_abc_1.ABCMeta):
         """Stores snapshots and, in the same transaction, publishes every submission that is complete at
         `ledger_position`. A position older than the published one is refused (ILLEGAL_TRANSITION).
         """
+
+    @_abc_1.abstractmethod
+    def GetRejudgedScores(
+        self,
+        request: _ranking_pb2.GetRejudgedScoresRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ranking_pb2.GetRejudgedScoresResponse, _abc.Awaitable[_ranking_pb2.GetRejudgedScoresResponse]]:
+        """The signed scores of a rejudgement whose jobs have all ended; empty if there is none."""
+
+    @_abc_1.abstractmethod
+    def PublishPreview(
+        self,
+        request: _ranking_pb2.PublishPreviewRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ranking_pb2.PublishPreviewResponse, _abc.Awaitable[_ranking_pb2.PublishPreviewResponse]]:
+        """What would change on every board."""
 
 def add_RankingServiceServicer_to_server(servicer: RankingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

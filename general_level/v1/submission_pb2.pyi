@@ -243,6 +243,7 @@ class Progress(_message.Message):
     TASKS_DONE_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     ESTIMATED_REMAINING_FIELD_NUMBER: _builtins.int
+    PAUSED_MODALITIES_FIELD_NUMBER: _builtins.int
     tasks_total: _builtins.int
     tasks_done: _builtins.int
     position: _builtins.int
@@ -251,6 +252,12 @@ class Progress(_message.Message):
     def estimated_remaining(self) -> _duration_pb2.Duration:
         """Estimate from the recent pace of the graders; absent when there is nothing to estimate from."""
 
+    @_builtins.property
+    def paused_modalities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Modalities of its unfinished jobs that operators have paused: no job of theirs is leased, and the
+        maximum age of the state does not end the submission.
+        """
+
     def __init__(
         self,
         *,
@@ -258,10 +265,11 @@ class Progress(_message.Message):
         tasks_done: _builtins.int = ...,
         position: _builtins.int | None = ...,
         estimated_remaining: _duration_pb2.Duration | None = ...,
+        paused_modalities: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "estimated_remaining", b"estimated_remaining", "position", b"position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "estimated_remaining", b"estimated_remaining", "position", b"position", "tasks_done", b"tasks_done", "tasks_total", b"tasks_total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "estimated_remaining", b"estimated_remaining", "paused_modalities", b"paused_modalities", "position", b"position", "tasks_done", b"tasks_done", "tasks_total", b"tasks_total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__position: _TypeAlias = _typing.Literal["position"]  # noqa: Y015
     _WhichOneofArgType__position: _TypeAlias = _typing.Literal["_position", b"_position"]  # noqa: Y015
@@ -804,6 +812,7 @@ class GetReceiptResponse(_message.Message):
     ARCHIVE_SHA256_FIELD_NUMBER: _builtins.int
     STATEMENTS_FIELD_NUMBER: _builtins.int
     GRADER_PUBLIC_KEYS_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_STATEMENTS_FIELD_NUMBER: _builtins.int
     submission_id: _builtins.str
     archive_sha256: _builtins.str
     @_builtins.property
@@ -812,6 +821,10 @@ class GetReceiptResponse(_message.Message):
     def grader_public_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Ed25519 public keys (raw 32 bytes) of the graders that signed."""
 
+    @_builtins.property
+    def superseded_statements(self) -> _containers.RepeatedCompositeFieldContainer[Global___SignedStatement]:
+        """Earlier statements about the same tasks, the oldest first: a later one replaced them on the boards."""
+
     def __init__(
         self,
         *,
@@ -819,10 +832,11 @@ class GetReceiptResponse(_message.Message):
         archive_sha256: _builtins.str = ...,
         statements: _abc.Iterable[Global___SignedStatement] | None = ...,
         grader_public_keys: _abc.Iterable[_builtins.bytes] | None = ...,
+        superseded_statements: _abc.Iterable[Global___SignedStatement] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_sha256", b"archive_sha256", "grader_public_keys", b"grader_public_keys", "statements", b"statements", "submission_id", b"submission_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_sha256", b"archive_sha256", "grader_public_keys", b"grader_public_keys", "statements", b"statements", "submission_id", b"submission_id", "superseded_statements", b"superseded_statements"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -118,7 +118,7 @@ def list_labs(database_url: str, output: str) -> None:
 
 @main.group()
 def tokens() -> None:
-    """Tokens of labs, graders and the ranker."""
+    """Tokens of labs, graders, the ranker and operators."""
 
 
 @tokens.command("create")
@@ -126,13 +126,19 @@ def tokens() -> None:
 @click.option("--kind", type=click.Choice(identity.KINDS), default="lab", show_default=True)
 @click.option("--lab", "lab_name", default="", help="The lab's name, for --kind lab.")
 @click.option("--modality", type=click.Choice(MODALITIES), help="For --kind grader.")
-@click.option("--label", default="", help="A note for the list of tokens.")
+@click.option(
+    "--label",
+    default="",
+    help="A note for the list of tokens; for --kind operator the person's name in the audit log.",
+)
 def create_token(
     database_url: str, kind: str, lab_name: str, modality: str | None, label: str
 ) -> None:
     """Make a token and print it. It is shown this once and stored only as a digest."""
     if (kind == "lab") != bool(lab_name) or (kind == "grader") != bool(modality):
         raise click.UsageError("--kind lab needs --lab; --kind grader needs --modality.")
+    if kind == "operator" and not (label.strip() and label.isprintable()):
+        raise click.UsageError("--kind operator needs --label: the name in the audit log.")
     with _open(database_url) as database, database.write() as connection:
         token = identity.create_token(
             connection,

@@ -15,6 +15,7 @@ from general_level.v1 import (
     catalogue_pb2_grpc,
     grading_pb2_grpc,
     leaderboard_pb2_grpc,
+    operations_pb2_grpc,
     quota_pb2_grpc,
     ranking_pb2_grpc,
     submission_pb2_grpc,
@@ -27,6 +28,7 @@ from services.gateway.public_folder import IDS_FILE, PublishedCommitments
 from services.gateway.rpc.catalogue import CatalogueServicer
 from services.gateway.rpc.grading import GradingServicer
 from services.gateway.rpc.leaderboard import LeaderboardServicer
+from services.gateway.rpc.operations import OperationsServicer
 from services.gateway.rpc.quota import QuotaServicer
 from services.gateway.rpc.ranking import RankingServicer
 from services.gateway.rpc.submission import SubmissionServicer
@@ -50,7 +52,9 @@ PUBLIC = tuple(
     f"general_level.v1.{name}"
     for name in ("SubmissionService", "QuotaService", "CatalogueService", "LeaderboardService")
 )
-INTERNAL = ("general_level.v1.GradingService", "general_level.v1.RankingService")
+INTERNAL = tuple(
+    f"general_level.v1.{name}" for name in ("GradingService", "RankingService", "OperationsService")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,7 @@ class Gateway:
             clock=self.clock,
             telemetry=self.telemetry,
             snapshots_kept=settings.snapshots_kept,
+            archives_kept=settings.archives_kept,
         )
 
     async def start(self) -> Ports:
@@ -221,6 +226,18 @@ class Gateway:
                 clock=self.clock,
                 catalogue=self.catalogue,
                 authenticator=authenticator,
+            ),
+            self._internal.grpc,
+        )
+        operations_pb2_grpc.add_OperationsServiceServicer_to_server(
+            OperationsServicer(
+                database=self.database,
+                signals=self.signals,
+                clock=self.clock,
+                catalogue=self.catalogue,
+                authenticator=authenticator,
+                trusted_keys=self._trusted,
+                commitments=self._commitments,
             ),
             self._internal.grpc,
         )

@@ -23,7 +23,7 @@ _PEM: Final = "x509_pem_cert"
 
 
 def spiffe_id(kind: str, modality: str = "") -> str:
-    """The id of a ranker, or of the graders of one modality."""
+    """The id of the ranker or of operators, or of the graders of one modality."""
     return f"{TRUST_DOMAIN}/{kind}/{modality}" if modality else f"{TRUST_DOMAIN}/{kind}"
 
 
@@ -42,6 +42,12 @@ def require(context: RpcContext, identity: Identity, now: datetime) -> None:
     wanted = spiffe_id(identity.kind, identity.modality)
     if found != wanted:
         raise CertificateNotPermitted(f"The token needs one of {wanted}.", needed=wanted)
+
+
+def shown_id(context: RpcContext) -> str:
+    """The SPIFFE id that the call's certificate names; empty where there is none, or no TLS."""
+    shown = context.auth_context().get(_PEM, ())
+    return _read(shown[0])[0] if shown else ""
 
 
 @lru_cache(maxsize=1024)

@@ -27,8 +27,9 @@ from general_level.errors import LeaseLost
 from general_level.submission.findings import Finding
 from general_level.v1 import ranking_pb2
 from services.gateway import findings as stored_findings
-from services.gateway import ledger
+from services.gateway import ledger, rejudged
 from services.gateway.fencing import (
+    CANCELLED,
     DEAD,
     DONE,
     LEASED,
@@ -39,6 +40,7 @@ from services.gateway.fencing import (
     is_held,
     lock_job,
     shows_token,
+    waiting_state,
 )
 from services.gateway.states import Outcome, State
 from services.gateway.storage.tables import jobs, submissions, task_results
@@ -124,7 +126,11 @@ def complete_scored(
         envelope=score.envelope,
     )
     if job.state == DONE and shows_token(job, ref):
-        if entry in ledger.scores_of(connection, job.submission_id):
+        if job.rejudgement_id is not None:
+            again = rejudged.holds_score(connection, job, entry)
+        else:
+            again = entry in ledger.all_scores_of(connection, job.submission_id)
+        if again:
             return Ended(job.submission_id, job.modality)
         raise LeaseLost(job_id=job.job_id)
     _require_held(job, ref, now)
@@ -134,6 +140,10 @@ def complete_scored(
         metric=catalogue.metrics[job.metric_id],
         commitments=commitments,
     )
+    if job.rejudgement_id is not None:
+        rejudged.take_score(connection, job, entry, expected, trusted_keys, score.findings)
+        _set_job(connection, job, state=DONE, finish_time=now)
+        return Ended(job.submission_id, job.modality)
     ledger.append_score(connection, now, entry, expected, trusted_keys)
     _record_result(
         connection,
@@ -157,10 +167,18 @@ def complete_refused(
     job, submission = lock_job(connection, ref.job_id)
     dumped = stored_findings.dump(found)
     if job.state == DONE and shows_token(job, ref):
-        if dumped == _read_findings(connection, job):
+        if job.rejudgement_id is not None:
+            again = rejudged.holds_refusal(connection, job, found)
+        else:
+            again = dumped == _read_findings(connection, job)
+        if again:
             return Ended(job.submission_id, job.modality)
         raise LeaseLost(job_id=job.job_id)
     _require_held(job, ref, now)
+    if job.rejudgement_id is not None:
+        rejudged.take_refusal(connection, job, found)
+        _set_job(connection, job, state=DONE, finish_time=now)
+        return Ended(job.submission_id, job.modality)
     _record_result(connection, job, outcome=Outcome.REFUSED, findings=dumped)
     _add_findings(connection, submission, found)
     _end_job(connection, now, job, DONE)
@@ -191,7 +209,7 @@ def end_attempt(
         _set_job(
             connection,
             job,
-            state=READY,
+            state=waiting_state(job),
             fault=fault,
             attempt=attempt,
             available_time=now + wait,
@@ -200,9 +218,14 @@ def end_attempt(
         return Ended(job.submission_id, job.modality, will_retry=True)
     if job.attempt < ATTEMPTS_MAX:
         wait = timedelta(0) if fault is Fault.LEASE_EXPIRED else _backoff(job.attempt)
-        _set_job(connection, job, state=READY, fault=fault, available_time=now + wait)
+        _set_job(connection, job, state=waiting_state(job), fault=fault, available_time=now + wait)
         _record_result(connection, job)
         return Ended(job.submission_id, job.modality, will_retry=True)
+    if job.rejudgement_id is not None:
+        # The submission has its score and keeps it.
+        rejudged.take_fault(connection, job, fault)
+        _set_job(connection, job, state=CANCELLED, fault=fault, finish_time=now)
+        return Ended(job.submission_id, job.modality)
     if _is_of_ratings(connection, job):
         return _bury_ratings(connection, now, job, submission, fault)
     _record_result(connection, job, outcome=Outcome.DEAD_LETTER)
@@ -287,6 +310,8 @@ def _end_job(
 
 
 def _record_result(connection: Connection, job: JobRow, **values: object) -> None:
+    if job.rejudgement_id is not None:
+        return
     connection.execute(
         update(task_results)
         .where(

@@ -25,6 +25,11 @@ LEASED: Final = "leased"
 DONE: Final = "done"
 DEAD: Final = "dead"
 CANCELLED: Final = "cancelled"
+#: A job of a rejudgement that waits, and one that is leased.
+REJUDGE: Final = "rejudge"
+REJUDGING: Final = "rejudging"
+#: States of a job that a grader holds.
+HELD: Final = (LEASED, REJUDGING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,11 @@ class LeaseRef:
 
     job_id: str
     lease_token: str = field(repr=False)
+
+
+def waiting_state(job: JobRow) -> str:
+    """The state in which the job waits for a grader."""
+    return READY if job.rejudgement_id is None else REJUDGE
 
 
 def shows_token(job: JobRow, ref: LeaseRef) -> bool:
@@ -45,7 +55,7 @@ def shows_token(job: JobRow, ref: LeaseRef) -> bool:
 def is_held(job: JobRow, ref: LeaseRef, now: datetime) -> bool:
     """Whether the job is leased under this token at ``now``."""
     return (
-        job.state == LEASED
+        job.state in HELD
         and shows_token(job, ref)
         and job.lease_expire_time is not None
         and job.lease_expire_time > now

@@ -27,7 +27,7 @@ from services.kit.settings import Secret
 
 T = TypeVar("T")
 
-KINDS: Final = ("lab", "grader", "ranker")
+KINDS: Final = ("lab", "grader", "ranker", "operator")
 #: A call that lasts reads its token again this often: a revoked one ends it at most this much
 #: later, and the second between two turns of its loop.
 RECHECK: Final = timedelta(seconds=10)
@@ -38,12 +38,16 @@ _SECRET_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The owner of a valid token. ``modality`` is set for a grader, ``lab_id`` for a lab."""
+    """The owner of a valid token. ``modality`` is set for a grader, ``lab_id`` for a lab.
+
+    ``label`` is the token's note; of an operator it is the name in the audit log.
+    """
 
     kind: str
     token_id: str
     lab_id: str
     modality: str
+    label: str = ""
 
 
 class RpcContext(Protocol):
@@ -184,7 +188,7 @@ def identify(connection: Connection, token: str) -> Identity:
         raise NotAuthenticated("The token is unknown.")
     if row.revoke_time is not None:
         raise NotAuthenticated("The token was revoked.")
-    return Identity(row.kind, row.token_id, row.lab_id or "", row.modality or "")
+    return Identity(row.kind, row.token_id, row.lab_id or "", row.modality or "", row.label)
 
 
 class Authenticator:

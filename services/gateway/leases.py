@@ -31,7 +31,7 @@ from sqlalchemy import (
 
 from general_level.catalogue.model import Task
 from general_level.identifiers import new_id
-from services.gateway import fair_share
+from services.gateway import fair_share, pauses
 from services.gateway.endings import (
     ATTEMPTS_MAX,
     Ended,
@@ -44,6 +44,7 @@ from services.gateway.endings import (
     finish_submission,
 )
 from services.gateway.fencing import (
+    HELD,
     LEASED,
     READY,
     JobRow,
@@ -53,6 +54,7 @@ from services.gateway.fencing import (
     lock_job,
     read_held,
     read_job,
+    waiting_state,
 )
 from services.gateway.queue_view import QueueView, position_and_estimate
 from services.gateway.states import State
@@ -108,6 +110,8 @@ class Leased:
     ratings: bytes = field(repr=False)
     #: Whether the submission was QUEUED when this lease was decided: it is GRADING now.
     first_of_submission: bool = False
+    #: Set for a job of a rejudgement.
+    rejudgement_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +298,7 @@ def release(connection: Connection, now: datetime, refs: Sequence[LeaseRef]) -> 
             update(jobs)
             .where(jobs.c.job_id == ref.job_id)
             .values(
-                state=READY,
+                state=waiting_state(row),
                 attempt=row.attempt - 1,
                 available_time=now,
                 lease_token=None,
@@ -314,7 +318,7 @@ def expire_leases(connection: Connection, now: datetime, limit: int = EXPIRED_MA
     """
     expired = connection.scalars(
         select(jobs.c.job_id)
-        .where(jobs.c.state == LEASED, jobs.c.lease_expire_time <= now)
+        .where(jobs.c.state.in_(HELD), jobs.c.lease_expire_time <= now)
         .order_by(jobs.c.lease_expire_time)
         .limit(limit)
     ).all()
@@ -322,7 +326,7 @@ def expire_leases(connection: Connection, now: datetime, limit: int = EXPIRED_MA
     for job_id in sorted(expired):
         job, submission = lock_job(connection, job_id)
         # Another replica, or the end of the submission, may have been first.
-        if job.state != LEASED or job.lease_expire_time > now:
+        if job.state not in HELD or job.lease_expire_time > now:
             continue
         overdue = job.attempt_deadline <= now
         fault = Fault.DEADLINE if overdue else Fault.LEASE_EXPIRED
@@ -349,6 +353,7 @@ def _leasable(now: datetime, modality: str, metric_ids: Collection[str]) -> Colu
         jobs.c.state == READY,
         jobs.c.available_time <= now,
         jobs.c.metric_id.in_(sorted(metric_ids)),
+        ~pauses.is_paused(jobs.c.modality),
     )
 
 

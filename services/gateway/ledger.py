@@ -36,6 +36,8 @@ WITHDRAWAL: Final = "withdrawal"
 KEY_COMMITMENT: Final = "key-commitment"
 #: Entries that one read gives at most.
 ENTRIES_MAX: Final = 1_000
+#: Ids in one query: databases bound the number of its parameters.
+_IDS_IN_QUERY: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,65 @@ def scores_of(connection: Connection, submission_id: str) -> list[pb.ScoreEntry]
     newest = {task_id: pb.LedgerEntry.FromString(entry).score for task_id, entry in rows}
     # Not by the database: how it orders text is its own setting.
     return [newest[task_id] for task_id in sorted(newest)]
+
+
+def all_scores_of(connection: Connection, submission_id: str) -> list[pb.ScoreEntry]:
+    """The scores of one submission in every edition, the oldest first."""
+    rows = connection.scalars(
+        select(score_ledger.c.entry)
+        .where(score_ledger.c.submission_id == submission_id, score_ledger.c.kind == SCORE)
+        .order_by(score_ledger.c.position)
+    )
+    return [pb.LedgerEntry.FromString(entry).score for entry in rows]
+
+
+def editions_of(
+    connection: Connection, task_id: str, submission_ids: Sequence[str]
+) -> dict[str, int]:
+    """The newest edition of a task's score of each submission; absent where it has none."""
+    found: dict[str, int] = {}
+    for start in range(0, len(submission_ids), _IDS_IN_QUERY):
+        rows = connection.execute(
+            select(score_ledger.c.submission_id, func.max(score_ledger.c.edition))
+            .where(
+                score_ledger.c.submission_id.in_(submission_ids[start : start + _IDS_IN_QUERY]),
+                score_ledger.c.kind == SCORE,
+                score_ledger.c.task_id == task_id,
+            )
+            .group_by(score_ledger.c.submission_id)
+        )
+        found.update({row[0]: row[1] for row in rows})
+    return found
+
+
+def append_editions(
+    connection: Connection,
+    now: datetime,
+    scores: Sequence[pb.ScoreEntry],
+    editions: Mapping[str, int],
+) -> None:
+    """Appends verified scores of one task, each of another submission, as its next edition.
+
+    ``editions`` are the newest ones, read under the locks of these submissions.
+    """
+    serialise(connection, "ledger")
+    head = read_head(connection)
+    rows = []
+    for position, score in enumerate(scores, start=head + 1):
+        entry = pb.LedgerEntry(position=position, append_time=to_timestamp(now), score=score)
+        rows.append(
+            {
+                "position": position,
+                "append_time": now,
+                "kind": SCORE,
+                "submission_id": score.submission_id,
+                "task_id": score.task_id,
+                "edition": editions.get(score.submission_id, 0) + 1,
+                "entry": entry.SerializeToString(),
+            }
+        )
+    if rows:
+        connection.execute(insert(score_ledger), rows)
 
 
 def has_score(connection: Connection, submission_id: str, task_id: str) -> bool:

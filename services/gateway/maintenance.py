@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Final, NoReturn
 
-from services.gateway import leases, publishing, submissions, uploads
+from services.gateway import leases, publishing, rejudging, retention, submissions, uploads
 from services.gateway.signals import Signals
 from services.gateway.storage.database import Database
 from services.gateway.telemetry import Telemetry
@@ -42,6 +43,7 @@ class Maintenance:
         clock: Clock,
         telemetry: Telemetry,
         snapshots_kept: int,
+        archives_kept: timedelta | None = None,
     ) -> None:
         self._database = database
         self._objects = objects
@@ -49,6 +51,7 @@ class Maintenance:
         self._clock = clock
         self._telemetry = telemetry
         self._snapshots_kept = snapshots_kept
+        self._archives_kept = archives_kept
 
     async def run(self) -> None:
         """Works until cancelled; a round that fails is logged and the next one tries again.
@@ -64,6 +67,9 @@ class Maintenance:
         now = self._clock.now()
         changed = await self._database.run_write(leases.expire_leases, now)
         overdue = await self._database.run_write(submissions.end_overdue, now)
+        if await self._database.run_read(rejudging.has_grading):
+            for rejudgement_id in await self._database.run_write(rejudging.settle):
+                get_logger().info("rejudgement graded", rejudgement_id=rejudgement_id)
         for modality in changed.modalities:
             self._signals.notify(f"jobs/{modality}")
         if changed.ledger_changed:
@@ -81,6 +87,11 @@ class Maintenance:
         )
         if pruned:
             get_logger().info("old snapshots removed", snapshots=pruned)
+        if self._archives_kept is not None:
+            for submission_id in await self._database.run_write(
+                retention.end_time, now, self._archives_kept
+            ):
+                get_logger().info("the time of an archive is over", submission_id=submission_id)
         found = await self._database.run_read(uploads.discardable, now, PARTS_PER_ROUND)
         for submission_id, keys in found.items():
             # Objects first: if this is cut short the rows still say what is left to remove.

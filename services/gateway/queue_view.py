@@ -10,6 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection, and_, func, select
 
+from services.gateway import pauses
 from services.gateway.fencing import DONE, LEASED, READY
 from services.gateway.storage.tables import jobs, lab_shares, submissions
 
@@ -23,10 +24,12 @@ _SHORTEST: Final = timedelta(seconds=1)
 class QueueView:
     """``position``: jobs of anyone that would be leased before the submission's next job, None if
     none of its jobs waits. ``estimated_remaining``: until its last job ends at the recent pace,
-    None where a modality that it needs has finished nothing of late."""
+    None where a modality that it needs has finished nothing of late or is paused.
+    ``paused_modalities``: those of its unfinished jobs of which nothing is leased now."""
 
     position: int | None
     estimated_remaining: timedelta | None
+    paused_modalities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ def position_and_estimate(connection: Connection, now: datetime, submission_id: 
     running = {modality: count for modality, state, count in counts if state == LEASED}
     positions: list[int] = []
     remaining: timedelta | None = timedelta(0)
+    paused = pauses.paused_among(connection, waiting | running)
     for modality in sorted(waiting | running):
         before_last = 0
         if modality in waiting:
@@ -62,14 +66,14 @@ def position_and_estimate(connection: Connection, now: datetime, submission_id: 
             positions.append(_before(queues, str(lab_id), earlier))
             before_last = _before(queues, str(lab_id), earlier + waiting[modality] - 1)
         seconds_per_job = _seconds_per_job(connection, now, modality)
-        if seconds_per_job is None or remaining is None:
+        if seconds_per_job is None or remaining is None or modality in paused:
             remaining = None
             continue
         left = before_last + (modality in waiting) + running.get(modality, 0)
         remaining = max(remaining, timedelta(seconds=seconds_per_job * left))
     if remaining is not None:
         remaining = timedelta(seconds=math.ceil(remaining.total_seconds()))
-    return QueueView(min(positions, default=None), remaining)
+    return QueueView(min(positions, default=None), remaining, paused)
 
 
 def _before(queues: Sequence[_Queue], lab_id: str, own: int) -> int:

@@ -76,6 +76,10 @@ class Settings:
     snapshots_kept: int
     """Snapshots of each board that are kept, the newest ones (1 to 1,000,000)."""
 
+    archives_kept: timedelta | None
+    """How long the archive of a published or failed submission is kept after its end (7 to 36,500
+    days); for ever without it. Without an archive nothing is rejudged or requeued."""
+
     drain: timedelta
     """How long running calls get when the gateway stops (0 to 300 s)."""
 
@@ -109,6 +113,7 @@ class Settings:
             job_duration=timedelta(seconds=env.number("JOB_SECONDS", 1800, low=10, high=86_400)),
             checkers=env.integer("CHECKERS", 2, low=1, high=16),
             snapshots_kept=env.integer("SNAPSHOTS_KEPT", 100, low=1, high=1_000_000),
+            archives_kept=_days(env, "ARCHIVE_DAYS"),
             drain=timedelta(seconds=env.number("DRAIN_SECONDS", 10, low=0, high=300)),
         )
 
@@ -118,6 +123,13 @@ def _database_url(env: Environment) -> str:
     secret = env.secret("DATABASE_URL")
     # Without either, `text` says what is missing.
     return secret.reveal() if secret is not None else env.text("DATABASE_URL")
+
+
+def _days(env: Environment, name: str) -> timedelta | None:
+    """A time in whole days; None if it is not set."""
+    if env.optional_text(name) is None:
+        return None
+    return timedelta(days=env.integer(name, 0, low=7, high=36_500))
 
 
 def _s3(env: Environment) -> S3Options:

@@ -42,6 +42,10 @@ MOVES = MappingProxyType(
     }
 )
 
+#: Moves back that only an operator makes (`dead_letters`): the fault was ours, and it is mended. A
+#: state with such a move is final all the same: nobody waits for it.
+REOPENED = MappingProxyType({_S.FAILED: _S.QUEUED})
+
 FINAL = frozenset(state for state, moves in MOVES.items() if not moves)
 PENDING = frozenset(State) - FINAL
 
@@ -57,6 +61,9 @@ STATE_AGE_MAX = MappingProxyType(
         _S.RANKING: timedelta(hours=6),
     }
 )
+
+#: States whose maximum age waits while a modality of their unfinished jobs is paused (`pauses`).
+HELD_BY_PAUSES = frozenset({_S.QUEUED, _S.GRADING})
 
 #: What the end of STATE_AGE_MAX means.
 OVERDUE = MappingProxyType(

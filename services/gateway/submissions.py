@@ -18,9 +18,18 @@ from general_level.errors import (
     SubmissionPending,
 )
 from general_level.v1 import submission_pb2 as pb
-from services.gateway import ledger, quotas
+from services.gateway import ledger, pauses, quotas
 from services.gateway.agreement import accepted_version
-from services.gateway.states import FINAL, MOVES, OVERDUE, PENDING, STATE_AGE_MAX, Outcome, State
+from services.gateway.states import (
+    FINAL,
+    MOVES,
+    OVERDUE,
+    PENDING,
+    REOPENED,
+    STATE_AGE_MAX,
+    Outcome,
+    State,
+)
 from services.gateway.storage.database import serialise
 from services.gateway.storage.tables import jobs, submissions, task_results, timeline
 
@@ -170,6 +179,35 @@ def move(
         raise IllegalTransition(
             f"It is {row.state}.", submission_id=submission_id, state=row.state, requested=to
         )
+    _enter(connection, now, submission_id, to, note, failure_reason)
+    if to in FINAL:
+        _settle(connection, now, row, to)
+        if to is not State.PUBLISHED:
+            _cancel_jobs(connection, now, submission_id)
+        if row.state == State.RANKING and to is State.FAILED:
+            ledger.append_withdrawal(connection, now, submission_id, failure_reason)
+
+
+def reopen(connection: Connection, now: datetime, submission_id: str, note: str) -> None:
+    """Takes a submission that ended by our fault back to the queue; IllegalTransition for others.
+
+    The slot that was given back stays given back, however it ends. Its jobs are the caller's.
+    """
+    row = lock(connection, submission_id)
+    to = REOPENED.get(State(row.state))
+    if to is None:
+        raise IllegalTransition(f"It is {row.state}.", submission_id=submission_id, state=row.state)
+    _enter(connection, now, submission_id, to, note, "")
+
+
+def _enter(
+    connection: Connection,
+    now: datetime,
+    submission_id: str,
+    to: State,
+    note: str,
+    failure_reason: str,
+) -> None:
     connection.execute(
         update(submissions)
         .where(submissions.c.submission_id == submission_id)
@@ -182,12 +220,6 @@ def move(
         )
     )
     _record_state(connection, now, submission_id, to, note)
-    if to in FINAL:
-        _settle(connection, now, row, to)
-        if to is not State.PUBLISHED:
-            _cancel_jobs(connection, now, submission_id)
-        if row.state == State.RANKING and to is State.FAILED:
-            ledger.append_withdrawal(connection, now, submission_id, failure_reason)
 
 
 def touch(connection: Connection, now: datetime, submission_id: str) -> None:
@@ -209,11 +241,16 @@ def cancel(connection: Connection, now: datetime, lab_id: str, submission_id: st
 def end_overdue(connection: Connection, now: datetime, limit: int = 100) -> list[str]:
     """Ends submissions whose state outlived its maximum age; returns their ids.
 
-    One that somebody else is changing at this moment is left for the next round.
+    One that somebody else is changing at this moment is left for the next round; one that a pause
+    holds, until that ends.
     """
     rows = connection.execute(
         select(submissions.c.submission_id, submissions.c.state)
-        .where(submissions.c.state.in_(sorted(PENDING)), submissions.c.state_deadline <= now)
+        .where(
+            submissions.c.state.in_(sorted(PENDING)),
+            submissions.c.state_deadline <= now,
+            ~pauses.is_held(),
+        )
         .order_by(submissions.c.submission_id)
         .limit(limit)
         .with_for_update(key_share=True, skip_locked=True)
@@ -264,6 +301,9 @@ def _record_state(
 
 
 def _settle(connection: Connection, now: datetime, row: SubmissionRow, to: State) -> None:
+    if quotas.status(connection, row.submission_id) == quotas.REFUND:
+        # It was reopened: what our fault gave back is not taken again.
+        return
     refund = to in _REFUNDED or (
         to is State.CANCELLED and not _scored_any(connection, row.submission_id)
     )

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from general_level.catalogue import Modality
 from general_level.errors import AgreementRequired, QuotaExceeded, SubmissionPending
+from services.gateway import pauses
 from services.gateway.endings import LACKING
 from services.gateway.states import State
 from services.gateway.storage.tables import jobs, score_ledger, submissions
@@ -57,6 +58,12 @@ class Telemetry:
             ["modality", "fault"],
             registry=self.registry,
         )
+        self.modality_paused = Gauge(
+            "gateway_modality_paused",
+            "Whether operators have paused the modality: 1 or 0.",
+            ["modality"],
+            registry=self.registry,
+        )
         self.ledger_position = Gauge(
             "gateway_ledger_position", "Newest position of the ledger.", registry=self.registry
         )
@@ -77,7 +84,9 @@ class Telemetry:
         counted = select(submissions.c.state, func.count()).group_by(submissions.c.state)
         for name, count in connection.execute(counted):
             self.submissions.labels(name).set(count)
+        paused = pauses.list_paused(connection)
         for modality in Modality:
+            self.modality_paused.labels(modality).set(modality in paused)
             for job_state in ("ready", "leased"):
                 self.queue_jobs.labels(modality, job_state).set(0)
             for fault in LACKING:

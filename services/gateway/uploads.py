@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select
 
 from general_level.errors import IllegalTransition, InvalidRequest, OffsetMismatch
 from services.gateway import submissions
@@ -41,6 +41,14 @@ def durable_bytes(connection: Connection, submission_id: str) -> int:
         )
     )
     return int(total or 0)
+
+
+def is_retained(connection: Connection, submission_id: str) -> bool:
+    """Whether the whole archive is still kept, so that its tasks can be graded again."""
+    row = submissions.read(connection, submission_id)
+    if row.archive_discard_time is not None:
+        return False
+    return durable_bytes(connection, submission_id) == int(row.archive_bytes)
 
 
 def _count_parts(connection: Connection, submission_id: str) -> int:
@@ -140,15 +148,20 @@ def finish(connection: Connection, now: datetime, submission_id: str, sha256: st
 def discardable(connection: Connection, now: datetime, limit: int) -> dict[str, list[str]]:
     """Object keys by submission of parts that nobody needs any more, ``limit`` of them at most.
 
-    They are of archives that were never graded and are over for a day. A FAILED one is kept: the
-    fault was ours and may have to be understood.
+    They are of archives that were never graded and are over for a day, and of those whose time is
+    over (`retention`). A FAILED one is kept until then: the fault was ours, and it may be requeued.
     """
     rows = connection.execute(
         select(upload_parts.c.submission_id, upload_parts.c.object_key)
         .join(submissions_table, submissions_table.c.submission_id == upload_parts.c.submission_id)
         .where(
-            submissions_table.c.state.in_((State.REJECTED, State.CANCELLED, State.EXPIRED)),
-            submissions_table.c.update_time <= now - DISCARD_AFTER,
+            or_(
+                submissions_table.c.archive_discard_time.is_not(None),
+                and_(
+                    submissions_table.c.state.in_((State.REJECTED, State.CANCELLED, State.EXPIRED)),
+                    submissions_table.c.update_time <= now - DISCARD_AFTER,
+                ),
+            ),
         )
         .order_by(upload_parts.c.submission_id, upload_parts.c.offset)
         .limit(limit)

@@ -40,6 +40,7 @@ def submission_view(
             progress.position = place.position
         if place.estimated_remaining is not None:
             progress.estimated_remaining.FromTimedelta(place.estimated_remaining)
+        progress.paused_modalities.extend(place.paused_modalities)
     return pb.Submission(
         submission_id=row.submission_id,
         board_id=row.board_id,
@@ -51,7 +52,9 @@ def submission_view(
         update_time=to_timestamp(row.update_time),
         state_deadline=(
             to_timestamp(row.state_deadline)
-            if row.state_deadline is not None and state not in FINAL
+            if row.state_deadline is not None
+            and state not in FINAL
+            and not progress.paused_modalities
             else None
         ),
         timeline=[

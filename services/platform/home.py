@@ -74,7 +74,7 @@ class Home:
         return self.sealed / "keys" / f"{module_name(modality)}.keys"
 
     def token_file(self, name: str) -> Path:
-        """Where the token of the ranker or of one modality's graders is kept."""
+        """Where the token of the ranker, of operators or of one modality's graders is kept."""
         return self.secrets / f"{name}.token"
 
     def catalogue(self) -> Catalogue:
@@ -130,7 +130,8 @@ class Home:
             for modality in Modality:
                 name = module_name(modality)
                 self._ensure_token(database, drafts, name, "grader", modality.value)
-            self._ensure_token(database, drafts, "ranker", "ranker", "")
+            for name in ("ranker", "operator"):
+                self._ensure_token(database, drafts, name, name, "")
         finally:
             database.close()
         drafts.rmdir()

@@ -15,6 +15,7 @@ from services.kit.health import HealthServer
 from services.kit.logging import configure_logging, get_logger
 from services.kit.telemetry import MetricsServer
 from services.ranker.ledger_view import LedgerView
+from services.ranker.previews import Previewer
 from services.ranker.publisher import BoardComputer
 from services.ranker.settings import Settings
 from services.ranker.telemetry import Telemetry
@@ -64,6 +65,12 @@ class Ranker:
             computer=BoardComputer(self._catalogue, self._references, self.settings.convention),
             clock=self._clock,
             telemetry=self.telemetry,
+            previewer=Previewer(
+                token=self.settings.token,
+                catalogue=self._catalogue,
+                reference_list_id=self._references,
+                convention=self.settings.convention,
+            ),
         )
         self._task = asyncio.create_task(self.watcher.run())
         self._announcing = asyncio.create_task(self._announce(self.watcher))

@@ -8,7 +8,7 @@ nothing is ranked.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from general_level.catalogue.mapping import is_legal
 from general_level.catalogue.model import Catalogue
@@ -91,6 +91,30 @@ class LedgerView:
             and completion.board_id in self._catalogue.boards
         ]
 
+    def models_with(
+        self, scores: Iterable[pb.ScoreEntry]
+    ) -> tuple[list[ModelEntry], list[ModelEntry], list[str]]:
+        """The models as they are, as they would be with these scores, and who would be left out.
+
+        The scores are not in the ledger: they would supersede others of the same submissions. Those
+        that do not verify, or are about another archive, are named by their submission.
+        """
+        new: dict[str, dict[str, TaskScore]] = {}
+        refused = []
+        for score in scores:
+            known = self._submissions.get(score.submission_id, _Submission())
+            tried = _Submission(about=set(known.about))
+            if self._fault(score, tried) or len(tried.about) > 1:
+                refused.append(score.submission_id)
+            else:
+                new.setdefault(score.submission_id, {})[score.task_id] = _task_score(score)
+        models = self.models()
+        changed = [
+            replace(model, scores={**model.scores, **new.get(model.submission_id, {})})
+            for model in models
+        ]
+        return models, changed, refused
+
     def refused_ids(self) -> list[str]:
         """Completed submissions that are left out because a statement did not verify."""
         return [
@@ -136,11 +160,7 @@ class LedgerView:
         if what:
             submission.refused = True
             return [Refusal(score.submission_id, score.task_id, what)]
-        submission.scores[score.task_id] = TaskScore(
-            value=score.value,
-            n=score.item_count,
-            stderr=score.standard_error if score.HasField("standard_error") else None,
-        )
+        submission.scores[score.task_id] = _task_score(score)
         return self._check_about(submission) if submission.completion is not None else []
 
     def _fault(self, score: pb.ScoreEntry, submission: _Submission) -> str:
@@ -186,6 +206,14 @@ class LedgerView:
             return []
         submission.refused = True
         return [Refusal(completion.submission_id, "", "archive")]
+
+
+def _task_score(score: pb.ScoreEntry) -> TaskScore:
+    return TaskScore(
+        value=score.value,
+        n=score.item_count,
+        stderr=score.standard_error if score.HasField("standard_error") else None,
+    )
 
 
 def _covered_boards(catalogue: Catalogue) -> dict[str, frozenset[str]]:

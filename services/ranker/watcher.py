@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import grpc
 
@@ -21,6 +21,7 @@ from services.kit.connection import Connection
 from services.kit.logging import get_logger
 from services.kit.settings import Secret
 from services.ranker.ledger_view import LedgerBroken, LedgerView
+from services.ranker.previews import Previewer
 from services.ranker.publisher import BoardComputer, LedgerState, Publication, requests
 from services.ranker.telemetry import Telemetry
 
@@ -28,6 +29,8 @@ from services.ranker.telemetry import Telemetry
 PUBLISH_SECONDS_MIN: Final = 0.25
 #: A stream that shows no sign of life for this long is dead; the gateway sends one every 10 s.
 SILENCE_SECONDS_MAX: Final = 30.0
+#: Between two looks for a rejudgement that waits for its preview.
+PREVIEW_SECONDS: Final = 2.0
 #: One PublishStandings call.
 CALL_SECONDS: Final = 30.0
 #: Wait before connecting or publishing again, doubling from the first to the second.
@@ -64,6 +67,7 @@ class Watcher:
         computer: BoardComputer,
         clock: Clock,
         telemetry: Telemetry,
+        previewer: Previewer | None = None,
     ) -> None:
         self._connection = connection
         self._metadata = (("authorization", f"Bearer {token.reveal()}"),)
@@ -71,6 +75,9 @@ class Watcher:
         self._computer = computer
         self._clock = clock
         self._telemetry = telemetry
+        self._previewer = previewer
+        # That of the newest stream: looking for previews renews no connection.
+        self._stream_stub: Any = None
         self._changed = asyncio.Event()
         #: Set once the whole ledger was read.
         self.caught_up = asyncio.Event()
@@ -87,6 +94,8 @@ class Watcher:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow_for_ever())
             tasks.create_task(self._publish_for_ever())
+            if self._previewer is not None:
+                tasks.create_task(self._preview_for_ever(self._previewer))
 
     async def _follow_for_ever(self) -> NoReturn:
         backoff = Backoff()
@@ -102,7 +111,7 @@ class Watcher:
 
     async def _follow(self, backoff: Backoff) -> None:
         """One stream, until it breaks or this ranker's certificate is renewed."""
-        stub = self._connection.stub()
+        stub = self._stream_stub = self._connection.stub()
         call = stub.WatchScores(
             pb.WatchScoresRequest(after_position=self._view.position), metadata=self._metadata
         )
@@ -170,6 +179,19 @@ class Watcher:
             else:
                 self._changed.set()
                 await backoff.wait()
+
+    async def _preview_for_ever(self, previewer: Previewer) -> NoReturn:
+        await self.caught_up.wait()
+        while True:
+            try:
+                if self._stream_stub is not None:
+                    await previewer.round(self._stream_stub, self._view, self._view_lock)
+            except GeneralLevelError as error:
+                get_logger().error("rejudgement not previewed", reason=error.reason)
+            except grpc.RpcError as error:
+                # A gateway of an earlier version has no such call; the next one does.
+                get_logger().debug("no preview asked for", reason=from_rpc_error(error).reason)
+            await asyncio.sleep(PREVIEW_SECONDS)
 
     async def _publish_once(self, *, everything: bool) -> bool:
         """Computes and sends what changed; whether the gateway has it now."""

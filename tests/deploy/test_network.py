@@ -57,6 +57,13 @@ def test_a_pod_that_nobody_thought_of_reaches_nothing() -> None:
 
 
 @pytest.mark.parametrize("name", SETS)
+def test_the_operators_pod_reaches_the_internal_port_and_nothing_else(name: str) -> None:
+    (pod,) = workloads(render(K8S / "samples" / "operations"))
+    found = flows([*objects_of(name), pod.object])
+    assert found == NEEDED[name] | {(pod.name, "gateway", "TCP/50052")}
+
+
+@pytest.mark.parametrize("name", SETS)
 def test_clients_have_an_address_and_may_resolve_nothing(name: str) -> None:
     """A name that needs resolving would be a way out of a pod that holds keys."""
     objects = objects_of(name)

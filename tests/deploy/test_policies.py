@@ -37,10 +37,12 @@ IMAGES: Final = re.compile(
 
 
 def everything() -> list[tuple[str, Workload]]:
-    """Each workload of each set, and the loader."""
+    """Each workload of each set, and the pods of the samples."""
     found = [(name, workload) for name in SETS for workload in workloads(objects_of(name))]
-    loader = workloads(render(K8S / "samples" / "loader"))
-    return [*found, *(("samples", workload) for workload in loader)]
+    for sample in ("loader", "operations"):
+        pods = workloads(render(K8S / "samples" / sample))
+        found += [("samples", workload) for workload in pods]
+    return found
 
 
 def faults(workload: Workload) -> list[str]:
@@ -109,7 +111,7 @@ def test_no_workload_breaks_a_rule() -> None:
         if (found := faults(workload))
     }
     assert not broken
-    assert len(everything()) == 7 + 7 + 8 + 8 + 7 + 1
+    assert len(everything()) == 7 + 7 + 8 + 8 + 7 + 2
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.deploy.operators import MODALITIES, keys_of
-from tests.deploy.rendering import SETS, Object, name_of, named, objects_of, of_kind
+from tests.deploy.rendering import K8S, SETS, Object, name_of, named, objects_of, of_kind, render
 from tests.deploy.workloads import PROBES, Workload, environment, matches, workloads
 
 pytestmark = pytest.mark.parametrize("name", SETS)
@@ -165,16 +165,18 @@ def test_each_client_has_a_certificate_of_its_own(name: str) -> None:
         if "client auth" not in spec["usages"]:
             continue
         service, _, modality = name_of(certificate).partition("-")
+        samples = workloads(render(K8S / "samples" / "operations"))
         assert spec["uris"] == [
             "spiffe://general-level/" + "/".join(filter(None, (service, modality)))
         ]
         mounting = [
             workload.name
-            for workload in workloads(objects)
+            for workload in [*workloads(objects), *samples]
             for volume in workload.volumes.values()
             if volume.get("secret", {}).get("secretName") == spec["secretName"]
         ]
-        assert mounting == [name_of(certificate)]
+        # Operators have a pod only while they work.
+        assert mounting == ["operations" if service == "operator" else name_of(certificate)]
 
 
 def test_secrets_and_settings_are_made_by_someone(name: str) -> None:

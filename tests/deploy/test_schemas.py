@@ -51,8 +51,9 @@ def test_builtin_objects(name: str, version: str) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_loader(version: str) -> None:
-    for found in render(K8S / "samples" / "loader"):
+@pytest.mark.parametrize("sample", ["loader", "operations"])
+def test_the_pods_of_the_samples(sample: str, version: str) -> None:
+    for found in render(K8S / "samples" / sample):
         kubernetes_validate.validate(found, version, strict=True)
 
 

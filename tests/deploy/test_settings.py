@@ -19,9 +19,10 @@ from services.grader.networks import CPU
 from services.grader.settings import GraderSettings
 from services.kit.health import LIVE, READY
 from services.kit.settings import SettingInvalid
+from services.operations.settings import Settings as OperationsSettings
 from services.ranker.settings import Settings as RankerSettings
 from tests.deploy.operators import sample_secrets
-from tests.deploy.rendering import SETS, named, objects_of, of_kind
+from tests.deploy.rendering import K8S, SETS, named, objects_of, of_kind, render
 from tests.deploy.workloads import (
     PROBES,
     Workload,
@@ -214,6 +215,30 @@ def test_both_sides_of_the_internal_port_agree_on_certificates(
         assert "client auth" in signed[secret]["usages"]
         # The name that the gateway's certificate has.
         assert signed["gateway-internal-tls"]["dnsNames"] == [settings.tls.server_name]
+
+
+def test_the_operators_pod_has_the_certificate_that_its_token_needs(
+    files: dict[str, str],
+) -> None:
+    (pod,) = workloads(render(K8S / "samples" / "operations"))
+    given = Recorded(
+        {
+            **environment(pod, objects_of("production")),
+            "OPERATIONS_TOKEN_FILE": files["RANKER_TOKEN_FILE"],
+        }
+    )
+    settings = OperationsSettings.from_env(given)
+    assert {key for key in given if key.startswith("OPERATIONS_")} <= given.asked
+    assert settings.tls is not None
+    assert settings.tls.certificate is not None
+    volume = pod.mount_of(str(settings.tls.certificate))["name"]
+    secret = pod.volumes[volume]["secret"]["secretName"]
+    (spec,) = [
+        found["spec"]
+        for found in of_kind(objects_of("production"), "Certificate")
+        if found["spec"]["secretName"] == secret
+    ]
+    assert spec["uris"] == [spiffe_id("operator")]
 
 
 @pytest.mark.parametrize("name", SETS)

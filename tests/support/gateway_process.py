@@ -27,6 +27,7 @@ class GatewayProcess:
         self.folder = folder
         self._process: subprocess.Popen[str] | None = None
         self.port = 0
+        self.internal_port = 0
 
     @property
     def target(self) -> str:
@@ -55,6 +56,7 @@ class GatewayProcess:
             said.append(line)
             if line.startswith("{") and (event := json.loads(line))["event"] == "gateway serves":
                 self.port = event["public_port"]
+                self.internal_port = event["internal_port"]
                 return
         raise AssertionError("the gateway did not start:\n" + "".join(said))
 

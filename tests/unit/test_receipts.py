@@ -7,6 +7,7 @@ import hashlib
 import json
 import struct
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -343,6 +344,13 @@ def receipt_of(archive: Path, **changes: object) -> Receipt:
     return Receipt("sub_1", digest, statements, (PUBLIC,))
 
 
+def superseding(archive: Path, **changes: object) -> Receipt:
+    """A receipt with an earlier statement about its first task; ``changes`` are of that one."""
+    receipt = receipt_of(archive)
+    earlier = envelope(**{"archive_sha256": receipt.archive_sha256, "value": 1.0, **changes})
+    return replace(receipt, superseded=(SignedStatement("image-c-003", earlier),))
+
+
 COMMITMENTS = tuple(
     PublishedCommitment(task_id, "1", "c" * 64, 8, "image")
     for task_id in ("image-c-003", "image-g-001")
@@ -370,6 +378,38 @@ class TestReceipt:
     def test_the_file_keeps_everything(self, archive: Path) -> None:
         receipt = receipt_of(archive)
         assert load_receipt(dump_receipt(receipt)) == receipt
+
+    def test_superseded_statements_are_proved_beside_those_that_count(self, archive: Path) -> None:
+        receipt = superseding(archive)
+        report = verify_receipt(
+            receipt, archive=archive, trusted_keys=[PUBLIC], commitments=COMMITMENTS
+        )
+        assert [score.task_id for score in report.superseded] == ["image-c-003"]
+        assert len(report.statements) == 2
+        assert report.commitments_checked == 3
+        assert load_receipt(dump_receipt(receipt)) == receipt
+        assert b"superseded" not in dump_receipt(receipt_of(archive))
+
+    @pytest.mark.parametrize(
+        ("changes", "what"),
+        [
+            ({"submission_id": "sub_2"}, "submission"),
+            ({"archive_sha256": "f" * 64}, "archive"),
+            ({"task_id": "image-g-001"}, "task"),
+        ],
+    )
+    def test_a_superseded_statement_of_something_else(
+        self, archive: Path, changes: dict[str, object], what: str
+    ) -> None:
+        with pytest.raises(ReceiptInvalid) as caught:
+            verify_receipt(superseding(archive, **changes), archive=None, trusted_keys=[PUBLIC])
+        assert caught.value.metadata["what"] == what
+
+    def test_a_superseded_statement_needs_a_later_one(self, archive: Path) -> None:
+        receipt = replace(superseding(archive), statements=receipt_of(archive).statements[1:])
+        with pytest.raises(ReceiptInvalid) as caught:
+            verify_receipt(receipt, archive=None, trusted_keys=[PUBLIC])
+        assert caught.value.metadata["what"] == "task"
 
     def test_an_archive_with_an_enclosing_folder(self, archive: Path, tmp_path: Path) -> None:
         enclosed = tmp_path / "enclosed.zip"

@@ -90,6 +90,7 @@ def verify(
         "archive_checked": report.archive_checked,
         "members_checked": report.members_checked,
         "commitments_checked": report.commitments_checked,
+        "superseded": len(report.superseded),
         "scores": {s.task_id: s.value for s in report.statements},
     }
     fields: list[tuple[str, object]] = [
@@ -97,6 +98,7 @@ def verify(
         ("submission", report.submission_id),
         ("archive", _archive_line(report.archive_checked, report.members_checked)),
         ("commitments", f"{report.commitments_checked} found" if commitments else "not compared"),
+        *(("superseded", f"{s.task_id}: {s.value}") for s in report.superseded),
         *(("signed by", key_id) for key_id in report.key_ids),
     ]
     settings.emit(checked, lambda: render_fields(fields))

@@ -77,6 +77,8 @@ def state_line(submission: Submission) -> str:
         parts.append(f"{progress.position} jobs before yours")
     if progress.estimated_remaining is not None:
         parts.append(f"about {show_duration(progress.estimated_remaining)} left")
+    if progress.paused_modalities:
+        parts.append(f"{', '.join(progress.paused_modalities)} paused by the operators")
     if submission.failure_reason:
         parts.append(submission.failure_reason)
     return printable(", ".join(parts))

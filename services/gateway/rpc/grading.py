@@ -17,7 +17,7 @@ from general_level.submission.members import MemberDamaged
 from general_level.v1 import grading_pb2 as pb
 from general_level.v1 import grading_pb2_grpc, submission_pb2
 from general_level.wire import to_duration
-from services.gateway import findings, leases, ledger, predictions
+from services.gateway import findings, leases, ledger, predictions, rejudge_queue, rejudged
 from services.gateway.identity import Authenticator
 from services.gateway.leases import Ended, Fault, Leased, LeaseRef
 from services.gateway.public_folder import PublishedCommitments
@@ -47,6 +47,12 @@ _FAULTS: Final = {
     pb.JOB_FAULT_ILLEGAL_SCORE: Fault.ILLEGAL_SCORE,
     pb.JOB_FAULT_INTERNAL: Fault.INTERNAL,
     pb.JOB_FAULT_WEIGHTS_UNAVAILABLE: Fault.WEIGHTS_UNAVAILABLE,
+}
+
+#: What is said of scores that another grader has to compute, by their `ScoreRefused.what`.
+_WRONG_GRADERS: Final = {
+    ledger.KEY_COMMITMENT: "score of a key that is not the published one",
+    rejudged.OTHER_GRADER: "score by another grader than the rejudgement asks for",
 }
 
 
@@ -107,13 +113,17 @@ class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
 
     async def _try_lease(self, request: pb.LeaseJobsRequest) -> list[Leased]:
         metric_ids = tuple(request.metric_ids)
-        if not await self._database.run_read(
-            leases.has_ready, self._clock.now(), request.modality, metric_ids
-        ):
+        asked = (self._clock.now(), request.modality, metric_ids)
+        if await self._database.run_read(leases.has_ready, *asked):
+            lease = leases.lease
+        elif await self._database.run_read(rejudge_queue.has_waiting, *asked):
+            # Only where no lab's job is left.
+            lease = rejudge_queue.lease
+        else:
             return []
         work = asyncio.ensure_future(
             self._database.run_write(
-                leases.lease,
+                lease,
                 self._clock.now(),
                 modality=request.modality,
                 metric_ids=metric_ids,
@@ -200,8 +210,8 @@ class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
         try:
             ended = await self._database.run_write(work, self._clock.now(), ref, request)
         except ScoreRefused as refused:
-            if refused.metadata.get("what") == ledger.KEY_COMMITMENT:
-                await self._take_from_wrong_key(ref, refused.metadata.get("task_id", ""))
+            if (said := _WRONG_GRADERS.get(refused.metadata.get("what", ""))) is not None:
+                await self._take_from_wrong_grader(ref, refused.metadata.get("task_id", ""), said)
             raise
         get_logger().info(
             "job completed", job_id=ref.job_id, submission_id=ended.submission_id, outcome=outcome
@@ -209,14 +219,13 @@ class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
         self._tell(ended)
         return pb.CompleteJobResponse()
 
-    async def _take_from_wrong_key(self, ref: LeaseRef, task_id: str) -> None:
-        """Ends the attempt of a grader that opened another key than the one committed to.
+    async def _take_from_wrong_grader(self, ref: LeaseRef, task_id: str, said: str) -> None:
+        """Ends the attempt of a grader that opened another key than the one committed to, or is
+        not the one that a rejudgement asks for.
 
         It lacks the key of this task as one that has none: the job waits for a grader that has it.
         """
-        get_logger().error(
-            "score of a key that is not the published one", job_id=ref.job_id, task_id=task_id
-        )
+        get_logger().error(said, job_id=ref.job_id, task_id=task_id)
         ended = await self._database.run_write(
             leases.fail, self._clock.now(), ref, Fault.KEY_UNAVAILABLE
         )
@@ -315,6 +324,7 @@ class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
             catalogue_id=one.catalogue_id,
             job_duration=to_duration(self._job_duration),
             ratings=one.ratings,
+            rejudgement_id=one.rejudgement_id,
         )
 
 

@@ -12,7 +12,7 @@ from general_level.catalogue.model import Catalogue
 from general_level.errors import InvalidRequest
 from general_level.v1 import ranking_pb2 as pb
 from general_level.v1 import ranking_pb2_grpc
-from services.gateway import ledger, publishing
+from services.gateway import ledger, publishing, rejudgements, rejudging
 from services.gateway.identity import Authenticator
 from services.gateway.signals import Signals
 from services.gateway.storage.database import Database
@@ -98,6 +98,31 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
             refused=len(done.failed_ids),
         )
         return pb.PublishStandingsResponse(published_submissions=len(done.published_ids))
+
+    async def GetRejudgedScores(
+        self, request: pb.GetRejudgedScoresRequest, context: Any
+    ) -> pb.GetRejudgedScoresResponse:
+        await self._authenticator.require(context, "ranker")
+        return await self._database.run_read(
+            rejudgements.scores_to_preview, request.rejudgement_id, request.after_submission_id
+        )
+
+    async def PublishPreview(
+        self, request: pb.PublishPreviewRequest, context: Any
+    ) -> pb.PublishPreviewResponse:
+        await self._authenticator.require(context, "ranker")
+        if not request.HasField("preview"):
+            raise InvalidRequest("Say what would change.", field="preview")
+        stored = await self._database.run_write(
+            rejudging.store_preview, request.rejudgement_id, request.preview
+        )
+        get_logger().info(
+            "rejudgement previewed",
+            rejudgement_id=request.rejudgement_id,
+            boards=len(request.preview.boards),
+            stored=stored,
+        )
+        return pb.PublishPreviewResponse()
 
 
 def _read(connection: Connection, position: int) -> pb.WatchScoresResponse:

@@ -248,6 +248,8 @@ class SubmissionServicer(submission_pb2_grpc.SubmissionServiceServicer):
                     state=row.state,
                 )
             scores = ledger.scores_of(connection, row.submission_id)
+            every = ledger.all_scores_of(connection, row.submission_id)
+            superseded = [score for score in every if score not in scores]
             return pb.GetReceiptResponse(
                 submission_id=row.submission_id,
                 archive_sha256=row.archive_sha256,
@@ -255,7 +257,11 @@ class SubmissionServicer(submission_pb2_grpc.SubmissionServiceServicer):
                     pb.SignedStatement(task_id=score.task_id, envelope=score.envelope)
                     for score in scores
                 ],
-                grader_public_keys=ledger.signers_of(scores, self._trusted_keys),
+                grader_public_keys=ledger.signers_of(every, self._trusted_keys),
+                superseded_statements=[
+                    pb.SignedStatement(task_id=score.task_id, envelope=score.envelope)
+                    for score in superseded
+                ],
             )
 
         return await self._database.run_read(work)

@@ -66,7 +66,7 @@ tokens = Table(
     "tokens",
     metadata,
     Column("token_id", String(40), primary_key=True),
-    # "lab", "grader" or "ranker"
+    # "lab", "grader", "ranker" or "operator"
     Column("kind", String(20), nullable=False),
     Column("lab_id", String(40), ForeignKey("labs.lab_id"), nullable=True),
     # The modality that a grader's token may lease.
@@ -113,6 +113,8 @@ submissions = Table(
     Column("failure_reason", String(60), nullable=False),
     # Where the completion stands in the ledger; set on entering RANKING.
     Column("ledger_position", BigInteger, nullable=True),
+    # When it was decided that the archive goes; None while it is kept.
+    Column("archive_discard_time", Instant, nullable=True),
     UniqueConstraint("lab_id", "request_id"),
     Index("ix_submissions_state_deadline", "state", "state_deadline"),
     Index("ix_submissions_lab_create", "lab_id", "create_time"),
@@ -182,7 +184,8 @@ jobs = Table(
     Column("task_id", String(60), nullable=False),
     Column("modality", String(20), nullable=False),
     Column("metric_id", String(60), nullable=False),
-    # "ready", "leased", "done", "dead" or "cancelled"
+    # "ready", "leased", "done", "dead" or "cancelled"; of a rejudgement "rejudge" and "rejudging"
+    # in place of the first two
     Column("state", String(12), nullable=False),
     Column("attempt", Integer, nullable=False),
     # Not leased before this instant (backoff).
@@ -196,11 +199,14 @@ jobs = Table(
     Column("create_time", Instant, nullable=False),
     Column("first_lease_time", Instant, nullable=True),
     Column("finish_time", Instant, nullable=True),
+    # Set for a job whose result waits aside.
+    Column("rejudgement_id", String(40), nullable=True),
     UniqueConstraint("submission_id", "task_id", "sequence"),
     Index("ix_jobs_ready", "modality", "state", "lab_id", "available_time", "sequence"),
     Index("ix_jobs_pace", "modality", "state", "finish_time"),
     Index("ix_jobs_lease", "state", "lease_expire_time"),
     Index("ix_jobs_submission", "submission_id", "state"),
+    Index("ix_jobs_rejudgement", "rejudgement_id"),
 )
 
 #: Fair share between labs: the lab with the smallest virtual time is served next.
@@ -210,6 +216,81 @@ lab_shares = Table(
     Column("lab_id", String(40), ForeignKey("labs.lab_id"), primary_key=True),
     Column("modality", String(20), primary_key=True),
     Column("virtual_time", BigInteger, nullable=False),
+)
+
+#: Modalities of which no job is leased.
+paused_modalities = Table(
+    "paused_modalities",
+    metadata,
+    Column("modality", String(20), primary_key=True),
+    Column("pause_time", Instant, nullable=False),
+    Column("reason", String(200), nullable=False),
+    # The label of the operator's token.
+    Column("operator", String(200), nullable=False),
+)
+
+#: Tasks that are graded again for every submission; the results wait in `rejudged_scores`.
+rejudgements = Table(
+    "rejudgements",
+    metadata,
+    Column("rejudgement_id", String(40), primary_key=True),
+    Column("task_id", String(60), nullable=False),
+    # "grading", "computing", "ready", "applied" or "cancelled"
+    Column("state", String(12), nullable=False),
+    Column("reason", String(200), nullable=False),
+    Column("operator", String(200), nullable=False),
+    # What a statement must say to count; empty for anything.
+    Column("key_version", String(100), nullable=False),
+    Column("grader_image_digest", String(200), nullable=False),
+    Column("start_time", Instant, nullable=False),
+    Column("end_time", Instant, nullable=True),
+    # Serialised general_level.v1.RejudgementPreview, and its digest.
+    Column("preview", LargeBinary, nullable=True),
+    Column("preview_sha256", String(64), nullable=True),
+    Index("ix_rejudgements_state", "state"),
+)
+
+rejudged_scores = Table(
+    "rejudged_scores",
+    metadata,
+    Column(
+        "rejudgement_id", String(40), ForeignKey("rejudgements.rejudgement_id"), primary_key=True
+    ),
+    Column("submission_id", String(40), ForeignKey("submissions.submission_id"), primary_key=True),
+    # "pending", "scored", "refused", "failed", "no-archive" or "ended"
+    Column("outcome", String(20), nullable=False),
+    Column("fault", String(40), nullable=False),
+    # The ledger's newest score when it was started: what the new one would supersede.
+    Column("base_edition", Integer, nullable=False),
+    Column("old_value", Float, nullable=False),
+    # Serialised general_level.v1.ScoreEntry, and its findings as JSON.
+    Column("entry", LargeBinary, nullable=True),
+    Column("findings", LargeBinary, nullable=True),
+)
+
+#: Append-only: what operators did, and what the platform did by their settings.
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("entry_id", _Serial, primary_key=True, autoincrement=True),
+    Column("record_time", Instant, nullable=False),
+    # The label of the operator's token; "gateway" for the platform itself.
+    Column("operator", String(200), nullable=False),
+    Column("token_id", String(40), nullable=False),
+    Column("certificate", String(300), nullable=False),
+    Column("action", String(60), nullable=False),
+    Column("request_id", String(64), nullable=False),
+    # SHA-256 of action and request: a repeated request_id must carry the same.
+    Column("request_sha256", String(64), nullable=False),
+    # The request as JSON.
+    Column("parameters", LargeBinary, nullable=False),
+    # "DONE", or the reason of the error that refused it.
+    Column("outcome", String(60), nullable=False),
+    # The serialised response; None for a refusal.
+    Column("response", LargeBinary, nullable=True),
+    # The response as JSON, for whoever reads the log.
+    Column("result", LargeBinary, nullable=True),
+    Index("ix_audit_log_request", "request_id"),
 )
 
 #: Append-only. ``position`` has no gaps: it is given under the writer's lock.

@@ -32,6 +32,8 @@ def test_the_defaults_listen_on_this_machine_only():
     assert settings.tls is None
     assert settings.trusted_keys is None
     assert settings.lease == timedelta(seconds=30)
+    # No archive goes unless somebody says so.
+    assert settings.archives_kept is None
 
 
 @pytest.mark.parametrize("name", sorted(NEEDED))
@@ -55,7 +57,9 @@ def test_all_that_can_be_set_is_read():
         LEASE_SECONDS="2.5",
         JOB_SECONDS="60",
         DRAIN_SECONDS="0",
+        ARCHIVE_DAYS="365",
     )
+    assert settings.archives_kept == timedelta(days=365)
     assert settings.catalogue == "sample"
     assert (settings.public_address, settings.internal_address) == ("0.0.0.0:1", "10.0.0.1:2")
     assert (settings.metrics_host, settings.metrics_port) == ("0.0.0.0", 3)

@@ -8,7 +8,17 @@ from itertools import pairwise
 import pytest
 
 from general_level.v1 import submission_pb2 as pb
-from services.gateway.states import FINAL, MOVES, OVERDUE, PENDING, STATE_AGE_MAX, Outcome, State
+from services.gateway.states import (
+    FINAL,
+    HELD_BY_PAUSES,
+    MOVES,
+    OVERDUE,
+    PENDING,
+    REOPENED,
+    STATE_AGE_MAX,
+    Outcome,
+    State,
+)
 
 
 def names(enum_type, prefix: str) -> set[str]:
@@ -59,6 +69,15 @@ def test_no_state_is_entered_twice():
         return any(ways_back(start, after, seen | {now}) for after in MOVES[now])
 
     assert not ways_back(State.CREATED, State.CREATED, frozenset())
+
+
+def test_only_what_ended_by_our_fault_comes_back_and_only_to_the_queue():
+    assert REOPENED == {State.FAILED: State.QUEUED}
+    assert set(REOPENED) <= FINAL
+
+
+def test_pauses_hold_only_states_that_wait_for_graders():
+    assert {State.QUEUED, State.GRADING} == HELD_BY_PAUSES
 
 
 @pytest.mark.parametrize("state", sorted(PENDING))

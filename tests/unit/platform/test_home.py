@@ -56,7 +56,7 @@ def is_whole(home: Home) -> bool:
     return (
         home.recipient.read_text().strip() == recipient
         and signing.public_bytes_raw().hex() in home.trusted_keys.read_text().split()
-        and sorted(kinds) == ["grader"] * 5 + ["ranker"]
+        and sorted(kinds) == ["grader"] * 5 + ["operator", "ranker"]
         and {path.name for path in home.secrets.iterdir() if path.suffix != ".token"}
         == {"grader.age", "grader-signing.pem", "grader-signing.pem.pub"}
     )
@@ -106,9 +106,9 @@ def crash_before(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     return arm
 
 
-#: Two keys, two names for each (its own and that of its public half), six tokens and their names; a
-#: new home has its own name after them.
-STEPS = 2 + 4 + 12
+#: Two keys, two names for each (its own and that of its public half), seven tokens and their names;
+#: a new home has its own name after them.
+STEPS = 2 + 4 + 14
 FEW = (0, 1, 2, 4, 5, 7, STEPS - 1)
 
 

@@ -8,7 +8,10 @@ import pytest
 
 from general_level.v1 import ranking_pb2, submission_pb2
 from general_level.wire import to_timestamp
+from services.ranker.formulas.conventions import Convention
 from services.ranker.ledger_view import LedgerBroken, LedgerView
+from services.ranker.previews import change_of
+from services.ranker.standings import compute_standings
 from tests.support.queue_world import CATALOGUE, NOON, GraderKey, statement, tasks_of
 
 TASK, OTHER = tasks_of("image")[:2]
@@ -167,3 +170,68 @@ def test_a_gap_is_noticed(view, ledger):
     with pytest.raises(LedgerBroken):
         view.apply([ledger.score()])
     assert view.position == 0
+
+
+class TestRejudged:
+    """Scores that are not in the ledger, tried on."""
+
+    def test_they_supersede_only_in_the_answer(self, view, ledger):
+        view.apply([ledger.score(40.0), ledger.score(30.0, task=OTHER), ledger.completion()])
+        old, new, refused = view.models_with([ledger.score(60.0).score])
+        assert refused == []
+        assert {task: score.value for task, score in old[0].scores.items()} == {
+            TASK.id: 40.0, OTHER.id: 30.0,
+        }  # fmt: skip
+        assert {task: score.value for task, score in new[0].scores.items()} == {
+            TASK.id: 60.0, OTHER.id: 30.0,
+        }  # fmt: skip
+        assert view.models() == old
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"key": GraderKey()},
+            {"item_count": 99},
+            {"signed": {"metric_version": 99}},
+            {"signed": {"archive_sha256": "f" * 64}},
+        ],
+    )
+    def test_what_does_not_verify_is_named_and_changes_nothing(self, view, ledger, change):
+        view.apply([ledger.score(40.0), ledger.completion()])
+        old, new, refused = view.models_with([ledger.score(60.0, **change).score])
+        assert refused == ["sub-1"]
+        assert new == old
+        assert view.refused_ids() == []
+
+    def test_a_submission_on_its_way_is_on_no_board(self, view, ledger):
+        view.apply([ledger.score(40.0)])
+        assert view.models_with([ledger.score(60.0).score]) == ([], [], [])
+
+
+class TestPreview:
+    def test_it_says_where_somebody_would_stand_differently(self, view, ledger):
+        board = CATALOGUE.boards["B-image"]
+        for name, value in (("a", 50.0), ("b", 40.0), ("c", 30.0)):
+            view.apply(
+                [
+                    ledger.score(value, submission=name),
+                    ledger.completion(
+                        name,
+                        lab_id=name,
+                        model=submission_pb2.ModelMetadata(model_name=name, organisation=name),
+                    ),
+                ]
+            )
+        old, new, _ = view.models_with([ledger.score(45.0, submission="c").score])
+        before, after = (
+            compute_standings(CATALOGUE, None, Convention.GENERAL_LEVEL, models, [board])[0]
+            for models in (old, new)
+        )
+        change = change_of(before, after)
+        assert change.board_id == "B-image"
+        assert [(one.submission_id, one.old_rank, one.new_rank) for one in change.changes] == [
+            ("c", 3, 2), ("b", 2, 3),
+        ]  # fmt: skip
+        assert change.changes[0].new_score > change.changes[0].old_score
+        assert change.changes[1].new_score == change.changes[1].old_score
+        assert not change_of(before, before).changes
