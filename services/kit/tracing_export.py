@@ -38,7 +38,8 @@ from opentelemetry.trace import (
 from opentelemetry.trace import Span as OtelSpan
 
 from services.kit.logging import get_logger
-from services.kit.tracing import TracingSettings, Value
+from services.kit.tracing import Value
+from services.kit.tracing_settings import TracingSettings
 
 #: What waits at the end gets so long to be sent.
 CLOSE_SECONDS: Final = 5.0

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from services.kit.tracing import TracingSettings
+from services.kit.tracing_settings import TracingSettings
 from tests.deploy.rendering import ROOT, SETS, named, objects_of
 from tests.deploy.test_settings import Recorded
 from tests.deploy.workloads import SERVICE_ADDRESS, environment, workloads

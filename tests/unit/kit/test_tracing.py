@@ -15,7 +15,7 @@ import pytest
 from general_level.errors import LeaseLost
 from services.kit import tracing
 from services.kit.settings import SettingInvalid
-from services.kit.tracing import TracingSettings
+from services.kit.tracing_settings import TracingSettings
 from tests.support.collector import Collector, SeenSpan, running_collector
 
 SUBMISSION = "sub_01k9x3v6q8h2m4n7p0r5s1t6wy"
