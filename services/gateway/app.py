@@ -39,6 +39,7 @@ from services.gateway.storage.migrate import upgrade
 from services.gateway.storage.replicas import replicas_of
 from services.gateway.telemetry import Telemetry
 from services.gateway.upload_stream import PartStore
+from services.kit import tracing
 from services.kit.catalogues import open_catalogue
 from services.kit.clock import Clock, SystemClock
 from services.kit.health import HealthServer
@@ -276,4 +277,7 @@ async def serve(settings: Settings) -> None:
 def main(environ: Mapping[str, str] | None = None) -> None:
     """Runs a gateway with the settings of the environment."""
     configure_logging("gateway")
-    asyncio.run(serve(Settings.from_env(os.environ if environ is None else environ)))
+    given = os.environ if environ is None else environ
+    settings = Settings.from_env(given)
+    with tracing.exporting("gateway", given):
+        asyncio.run(serve(settings))

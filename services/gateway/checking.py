@@ -35,6 +35,7 @@ from services.gateway.storage.database import Database
 from services.gateway.storage.replicas import Alone, Replicas
 from services.gateway.storage.tables import submissions as submissions_table
 from services.gateway.storage.tables import task_results
+from services.kit import tracing
 from services.kit.catalogues import open_catalogue
 from services.kit.clock import Clock
 from services.kit.logging import get_logger
@@ -246,7 +247,8 @@ class Checker:
                 return False
             self._in_work.add(submission_id)
         try:
-            await self._check(slot, submission_id)
+            with tracing.span("check", submission_id):
+                await self._check(slot, submission_id)
         except Exception as error:
             await self._after_failure(slot, submission_id, error)
         else:
@@ -288,12 +290,8 @@ class Checker:
         modalities = await self._database.run_write(
             apply_report, self._clock.now(), submission_id, report, self._catalogue
         )
-        get_logger().info(
-            "checked",
-            submission_id=submission_id,
-            ok=report.ok,
-            findings=report.finding_count,
-            tasks=len(report.tasks),
+        get_logger(submission_id=submission_id).info(
+            "checked", ok=report.ok, findings=report.finding_count, tasks=len(report.tasks)
         )
         for topic in (f"submission/{submission_id}", "ledger", *(f"jobs/{m}" for m in modalities)):
             self._signals.notify(topic)

@@ -108,6 +108,8 @@ class Leased:
     prediction_bytes: int
     catalogue_id: str
     ratings: bytes = field(repr=False)
+    #: Since when it could be leased.
+    available_time: datetime
     #: Whether the submission was QUEUED when this lease was decided: it is GRADING now.
     first_of_submission: bool = False
     #: Set for a job of a rejudgement.
@@ -257,6 +259,7 @@ def lease(
                     prediction_bytes=row.prediction_bytes or 0,
                     catalogue_id=row.catalogue_id,
                     ratings=row.ratings or b"",
+                    available_time=row.available_time,
                     first_of_submission=row.submission_state == State.QUEUED,
                 )
             )
@@ -366,6 +369,7 @@ def _next_jobs() -> Select[Any]:
             jobs.c.lab_id,
             jobs.c.task_id,
             jobs.c.attempt,
+            jobs.c.available_time,
             jobs.c.first_lease_time,
             submissions.c.archive_sha256,
             submissions.c.catalogue_id,

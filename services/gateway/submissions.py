@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, and_, func, insert, or_, select, update
@@ -30,8 +31,9 @@ from services.gateway.states import (
     Outcome,
     State,
 )
-from services.gateway.storage.database import serialise
+from services.gateway.storage.database import after_commit, serialise
 from services.gateway.storage.tables import jobs, submissions, task_results, timeline
+from services.kit import tracing
 
 SubmissionRow = Row[Any]
 
@@ -186,6 +188,7 @@ def move(
             _cancel_jobs(connection, now, submission_id)
         if row.state == State.RANKING and to is State.FAILED:
             ledger.append_withdrawal(connection, now, submission_id, failure_reason)
+        after_commit(connection, partial(_trace_end, row, to, failure_reason))
 
 
 def reopen(connection: Connection, now: datetime, submission_id: str, note: str) -> None:
@@ -220,6 +223,17 @@ def _enter(
         )
     )
     _record_state(connection, now, submission_id, to, note)
+
+
+def _trace_end(row: SubmissionRow, to: State, failure_reason: str) -> None:
+    tracing.record_submission(
+        row.submission_id,
+        tracing.to_ns(row.create_time),
+        failure_reason if to is State.FAILED else "",
+        board_id=row.board_id,
+        size_bytes=row.archive_bytes,
+        state=str(to),
+    )
 
 
 def touch(connection: Connection, now: datetime, submission_id: str) -> None:

@@ -19,6 +19,7 @@ from services.grader.pipeline import is_served
 from services.grader.settings import GraderSettings
 from services.grader.weights.errors import WeightsInvalid
 from services.grader.weights.manifest import Manifest, load_manifest
+from services.kit import tracing
 from services.kit.logging import configure_logging
 from services.kit.settings import SettingInvalid
 from services.kit.tls import CertificateInvalid
@@ -45,8 +46,9 @@ def serve(modality: str | None) -> None:
     except SettingInvalid as error:
         raise click.ClickException(str(error)) from error
     try:
-        served = asyncio.run(app.serve(settings))
-    except (CertificateInvalid, WeightsInvalid) as error:
+        with tracing.exporting("grader", os.environ):
+            served = asyncio.run(app.serve(settings))
+    except (CertificateInvalid, SettingInvalid, WeightsInvalid) as error:
         raise click.ClickException(f"{error.reason}: {error}") from error
     if not served:
         sys.exit(1)

@@ -16,6 +16,7 @@ from services.grader.decode.box import IncomingMember
 from services.grader.outcomes import MAX_FINDINGS, Fault, GraderFault, JobFinding, Refused, Scored
 from services.grader.pipeline import Job
 from services.grader.settings import GraderSettings
+from services.kit import tracing
 from services.kit.connection import Connection
 
 #: What a call may take on top of the waiting that it asks for.
@@ -63,7 +64,8 @@ class Gateway:
     async def _call(self, method: str, request: object, timeout: float = CALL_SECONDS) -> Any:
         try:
             call = getattr(self._connection.stub(), method)
-            return await call(request, timeout=timeout, metadata=self._metadata)
+            metadata = (*self._metadata, *tracing.carrier())
+            return await call(request, timeout=timeout, metadata=metadata)
         except grpc.RpcError as error:
             raise from_rpc_error(error) from error
 
@@ -92,7 +94,9 @@ class Gateway:
         """
         request = grading_pb2.ReadPredictionsRequest(lease=lease.ref)
         call = self._connection.stub().ReadPredictions(
-            request, timeout=lease.job_seconds, metadata=self._metadata
+            request,
+            timeout=lease.job_seconds,
+            metadata=(*self._metadata, *tracing.carrier()),
         )
         try:
             while (first := await _next(call)) is not None:

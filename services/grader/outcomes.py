@@ -35,6 +35,11 @@ class GraderFault(Exception):
         self.stage = stage
         super().__init__(f"{fault.name} while {stage}")
 
+    @property
+    def trace_code(self) -> str:
+        """What a span says of it."""
+        return self.fault.name
+
 
 @dataclass(frozen=True, slots=True)
 class JobFinding:

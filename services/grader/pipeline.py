@@ -26,6 +26,7 @@ from services.grader.outcomes import Fault, GraderFault, JobFinding, Refused, Sc
 from services.grader.scorer_process import ScorerProcess
 from services.grader.scoring import JobFacts
 from services.grader.telemetry import Telemetry
+from services.kit import tracing
 
 #: One golden case may take this long; the first that asks a network waits until it is read.
 SELF_TEST_SECONDS: Final = 600.0
@@ -111,8 +112,10 @@ class Boxes:
             async with slot.turn:
                 if slot.box is None or not slot.box.alive:
                     await _close(slot)
-                    slot.box = await self._start(request.content)
-                return await slot.box.decode(request, members)
+                    with tracing.stage("box start"):
+                        slot.box = await self._start(request.content)
+                with tracing.stage("box decode"):
+                    return await slot.box.decode(request, members)
         finally:
             slot.users -= 1
 

@@ -16,6 +16,7 @@ from services.grader.outcomes import Fault, GraderFault
 from services.grader.process import ChildProcess
 from services.grader.scorer_protocol import ScorerConfig
 from services.grader.scoring import JobFacts, ScoringFault, SignedScore
+from services.kit import tracing
 from services.kit.logging import get_logger
 
 SCORER_MODULE: Final = "services.grader.scorer"
@@ -83,9 +84,10 @@ class ScorerProcess:
             finished = False
             try:
                 child = await self._running()
-                async with asyncio.timeout(deadline_seconds):
-                    await child.send(request)
-                    result = await child.receive(scorer_protocol.RESULT_LIMITS)
+                with tracing.stage("scorer score"):
+                    async with asyncio.timeout(deadline_seconds):
+                        await child.send(request)
+                        result = await child.receive(scorer_protocol.RESULT_LIMITS)
                 finished = True
                 return result
             except TimeoutError:
@@ -98,6 +100,10 @@ class ScorerProcess:
         if self._child is not None and self._child.alive:
             return self._child
         await self.close()
+        with tracing.stage("scorer start"):
+            return await self._start()
+
+    async def _start(self) -> ChildProcess:
         self._on_start()
         self._child = child = await ChildProcess.start(
             self._module,

@@ -9,6 +9,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.grader.outcomes import Fault
+from services.kit import tracing
 
 #: From a tiny text job to a long media job.
 _SECONDS_BUCKETS: Final = (0.005, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 20.0, 60.0, 300.0, 1800.0)
@@ -72,11 +73,12 @@ class Telemetry:
     def job_ended(self, outcome: str) -> None:
         """Counts an attempt: one of OUTCOMES, or a fault's name in lower case."""
         self._jobs.labels(self._modality, outcome).inc()
+        tracing.note(outcome=outcome)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Times one of STAGES."""
-        with self._seconds.labels(self._modality, name).time():
+        """Times one of STAGES, also in the trace of the job that is being worked on."""
+        with tracing.stage(name), self._seconds.labels(self._modality, name).time():
             yield
 
     def box_started(self, missing_walls: int) -> None:

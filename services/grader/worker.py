@@ -23,6 +23,7 @@ from services.grader.outcomes import Fault, GraderFault, Refused, Scored
 from services.grader.pipeline import Pipeline
 from services.grader.settings import GraderSettings
 from services.grader.telemetry import Telemetry
+from services.kit import tracing
 from services.kit.logging import get_logger
 
 #: A beat comes this often within one lease.
@@ -184,7 +185,7 @@ class Worker:
                 continue
             held = _Held(lease, now + lease.lease_seconds, log)
             self._held.add(held)
-            held.task = asyncio.create_task(self._run(held))
+            held.task = asyncio.create_task(self._run_traced(held))
         self._telemetry.held(len(self._held))
         self._changed.set()
 
@@ -238,6 +239,19 @@ class Worker:
         log.warning("lease lost")
 
     # One job.
+
+    async def _run_traced(self, held: _Held) -> None:
+        job = held.lease.job
+        with tracing.span(
+            "job",
+            job.submission_id,
+            current=True,
+            job_id=job.job_id,
+            task_id=job.task_id,
+            modality=self._settings.modality.value,
+            attempt=job.attempt,
+        ):
+            await self._run(held)
 
     async def _run(self, held: _Held) -> None:
         loop = asyncio.get_running_loop()

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Mapping
 
 from general_level.v1 import ranking_pb2_grpc
+from services.kit import tracing
 from services.kit.catalogues import open_catalogue
 from services.kit.clock import Clock, SystemClock
 from services.kit.connection import Connection
@@ -124,4 +125,7 @@ async def serve(settings: Settings) -> None:
 def main(environ: Mapping[str, str] | None = None) -> None:
     """Runs a ranker with the settings of the environment."""
     configure_logging("ranker")
-    asyncio.run(serve(Settings.from_env(os.environ if environ is None else environ)))
+    given = os.environ if environ is None else environ
+    settings = Settings.from_env(given)
+    with tracing.exporting("ranker", given):
+        asyncio.run(serve(settings))

@@ -7,6 +7,7 @@ nothing is ranked.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -40,6 +41,8 @@ class _Submission:
     #: What the statements say that they are about: (archive digest, catalogue id).
     about: set[tuple[str, str]] = field(default_factory=set)
     completion: pb.CompletionEntry | None = None
+    #: Where the completion stands in the ledger.
+    position: int = 0
     refused: bool = False
 
 
@@ -123,6 +126,18 @@ class LedgerView:
             if submission.refused and submission.completion is not None
         ]
 
+    def newest_ids(self, position: int, count: int) -> list[str]:
+        """The submissions that were completed last up to a position, ``count`` of them at most.
+
+        When a publication of that position took so many out of RANKING, these are they.
+        """
+        complete = [
+            (submission.position, submission_id)
+            for submission_id, submission in self._submissions.items()
+            if 0 < submission.position <= position and not submission.refused
+        ]
+        return [submission_id for _, submission_id in heapq.nlargest(count, complete)]
+
     def take_touched(self) -> set[str]:
         """The boards that may have changed since this was last asked."""
         touched, self._touched = self._touched, set()
@@ -141,7 +156,7 @@ class LedgerView:
                 submission = self._submissions.setdefault(
                     entry.completion.submission_id, _Submission()
                 )
-                submission.completion = entry.completion
+                submission.completion, submission.position = entry.completion, entry.position
                 refusals = self._check_about(submission)
             case "withdrawal":
                 withdrawn = self._submissions.pop(entry.withdrawal.submission_id, None)

@@ -16,6 +16,7 @@ import grpc
 from general_level.errors import GeneralLevelError, IllegalTransition
 from general_level.v1 import ranking_pb2 as pb
 from general_level.wire import from_rpc_error
+from services.kit import tracing
 from services.kit.clock import Clock
 from services.kit.connection import Connection
 from services.kit.logging import get_logger
@@ -202,12 +203,14 @@ class Watcher:
             touched |= self._computer.unpublished()
         if not touched and not self._unpublished():
             return True
+        began = tracing.now_ns()
         try:
             with self._telemetry.compute.time():
                 publication = await asyncio.to_thread(
                     self._computer.compute, state, touched, self._clock.now()
                 )
-            await self._send_to_the_end(publication)
+            computed = tracing.now_ns()
+            published = await self._send_to_the_end(publication)
         except GeneralLevelError as error:
             get_logger().error("standings not published", reason=error.reason, **error.metadata)
             self._view.put_back(touched)
@@ -217,7 +220,22 @@ class Watcher:
             self._view.put_back(touched)
             return False
         self._note(publication, touched)
+        await self._trace(publication, published, began, computed)
         return True
+
+    async def _trace(
+        self, publication: Publication, published: int, began: int, computed: int
+    ) -> None:
+        """What it took, in the trace of each submission that was published by it."""
+        if not (published and tracing.is_on()):
+            return
+        sent = tracing.now_ns()
+        count = min(published, tracing.PUBLISHED_MAX)
+        async with self._view_lock:
+            found = self._view.newest_ids(publication.state.position, count)
+        for submission_id in found:
+            tracing.record("compute", submission_id, began, computed)
+            tracing.record("publish", submission_id, computed, sent)
 
     def _state(self) -> LedgerState:
         return LedgerState(
@@ -227,18 +245,18 @@ class Watcher:
             as_of=self._view.as_of,
         )
 
-    async def _send_to_the_end(self, publication: Publication) -> None:
-        """Sends; a cancellation waits until what has begun is sent."""
+    async def _send_to_the_end(self, publication: Publication) -> int:
+        """Sends; a cancellation waits until what has begun is sent. How many were published."""
         sending = asyncio.ensure_future(self._send(publication))
         try:
-            await asyncio.shield(sending)
+            return await asyncio.shield(sending)
         except asyncio.CancelledError:
             await asyncio.wait({sending})
             raise
 
-    async def _send(self, publication: Publication) -> None:
+    async def _send(self, publication: Publication) -> int:
         try:
-            await self._send_all(publication)
+            published = await self._send_all(publication)
         except grpc.RpcError as error:
             known = from_rpc_error(error)
             behind = known.metadata.get("published_position", "")
@@ -248,15 +266,19 @@ class Watcher:
             if int(behind) > publication.state.position:
                 raise
             self.published_position = int(behind)
-            await self._send_all(publication)
+            published = await self._send_all(publication)
         self._computer.remember(publication)
         self.published_position = publication.state.position
+        return published
 
-    async def _send_all(self, publication: Publication) -> None:
+    async def _send_all(self, publication: Publication) -> int:
+        published = 0
         for request in requests(publication, self.published_position):
-            await self._connection.stub().PublishStandings(
+            answer = await self._connection.stub().PublishStandings(
                 request, metadata=self._metadata, timeout=CALL_SECONDS
             )
+            published += answer.published_submissions
+        return published
 
     def _note(self, publication: Publication, touched: Iterable[str]) -> None:
         self._telemetry.publications.inc()

@@ -42,6 +42,13 @@ OUTSIDE: Final = (
     End("dns", "kube-system", {"k8s-app": "kube-dns"}, ports=("UDP/53", "TCP/53")),
     End("database", address="192.0.2.5", ports=("TCP/5432",)),
     End("objects", address="192.0.2.6", ports=("TCP/443",)),
+    # In the namespace, and the operator's: what the policies say of pods of ours they say of it.
+    End(
+        "collector",
+        _HERE,
+        {"app.kubernetes.io/component": "opentelemetry-collector"},
+        ports=("TCP/4317", "TCP/13133"),
+    ),
     End("internet", address="203.0.113.9", ports=("TCP/80", "TCP/443", "UDP/53", "TCP/6443")),
 )
 

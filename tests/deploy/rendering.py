@@ -22,7 +22,7 @@ Object = dict[str, Any]
 
 #: Components that no overlay has, on the smallest set that they can stand on.
 COMPOSED: Final = {
-    "autoscaled": ("embedded-store", "public-tls", "best-effort", "monitoring", "hpa"),
+    "autoscaled": ("embedded-store", "public-tls", "best-effort", "monitoring", "tracing", "hpa"),
 }
 OVERLAYS: Final = ("dev", "single-node", "production")
 #: Everything that an operator may apply: the tests run over each of them.

@@ -10,12 +10,14 @@ from tests.deploy.workloads import Workload, workloads
 
 GRADERS = {f"grader-{modality}" for modality in ("image", "video", "audio", "3d", "language")}
 CLIENTS = {"ranker", *GRADERS}
+#: All who are not denied everything: the collector is a pod of the namespace.
 ANYONE = {"lab", "stranger", "prometheus", "grafana", "dns", "database", "objects", "internet"}
 METRICS = {"gateway": "TCP/9464", "ranker": "TCP/9465"} | dict.fromkeys(GRADERS, "TCP/9466")
 
 PUBLIC = {(one, "gateway", "TCP/50051") for one in ANYONE}
 GRADING = {(one, "gateway", "TCP/50052") for one in CLIENTS}
 SCRAPING = {("prometheus", one, port) for one, port in METRICS.items()}
+SPANS = {(one, "collector", "TCP/4317") for one in ("gateway", *CLIENTS)}
 MIGRATION = {("gateway-migration", "database", "TCP/5432")}
 STORES = {("gateway", "database", "TCP/5432"), ("gateway", "objects", "TCP/443"), *MIGRATION}
 #: Until an installation says where its object store is, any server on its port is reached.
@@ -31,7 +33,7 @@ BEFORE_SITE = PUBLIC | GRADING | SCRAPING | STORES | names("gateway", "gateway-m
 NEEDED = {
     "dev": PUBLIC | GRADING,
     "single-node": PUBLIC | GRADING,
-    "autoscaled": PUBLIC | GRADING | SCRAPING,
+    "autoscaled": PUBLIC | GRADING | SCRAPING | SPANS | names("gateway"),
     "production": BEFORE_SITE | ANYWHERE,
     "site": BEFORE_SITE,
 }

@@ -121,7 +121,7 @@ def test_services_read_all_that_they_are_given(name: str, files: dict[str, str])
             others = {
                 entry["name"]
                 for entry in workload.container["env"]
-                if not entry["name"].startswith((prefix, "AWS_"))
+                if not entry["name"].startswith((prefix, "AWS_", "OTEL_"))
             }
             assert not others, workload.name
 

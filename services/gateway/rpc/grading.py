@@ -18,11 +18,13 @@ from general_level.v1 import grading_pb2 as pb
 from general_level.v1 import grading_pb2_grpc, submission_pb2
 from general_level.wire import to_duration
 from services.gateway import findings, leases, ledger, predictions, rejudge_queue, rejudged
+from services.gateway.fencing import JobRow
 from services.gateway.identity import Authenticator
 from services.gateway.leases import Ended, Fault, Leased, LeaseRef
 from services.gateway.public_folder import PublishedCommitments
 from services.gateway.signals import Signals
 from services.gateway.storage.database import Database
+from services.kit import tracing
 from services.kit.clock import Clock
 from services.kit.logging import get_logger
 from services.kit.objects import Objects
@@ -37,6 +39,7 @@ REFS_MAX: Final = 1_000
 GRADER_ID_CHARS_MAX: Final = 100
 #: Findings of one outcome; the contract's limit.
 FINDINGS_MAX: Final = 100
+_METHOD: Final = "general_level.v1.GradingService"
 
 _FAULTS: Final = {
     pb.JOB_FAULT_SCORER_CRASHED: Fault.SCORER_CRASHED,
@@ -151,6 +154,15 @@ class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
                 attempt=one.attempt,
                 grader_id=request.grader_id,
             )
+            tracing.record(
+                "queue",
+                one.submission_id,
+                tracing.to_ns(one.available_time),
+                job_id=one.job_id,
+                task_id=one.task_id,
+                modality=request.modality,
+                attempt=one.attempt,
+            )
         for submission_id in {one.submission_id for one in leased if one.first_of_submission}:
             self._signals.notify(f"submission/{submission_id}")
         return leased
@@ -175,11 +187,17 @@ class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
     ) -> AsyncIterator[pb.ReadPredictionsResponse]:
         caller = await self._authenticator.follow(context, "grader")
         ref = _ref(request.lease)
-        located = await self._database.run_read(self._locate, self._clock.now(), ref)
+        job, located = await self._database.run_read(self._locate, self._clock.now(), ref)
         try:
-            async for message in predictions.stream(self._objects, located):
-                await caller.recheck()
-                yield message
+            with tracing.span(
+                "read",
+                job.submission_id,
+                parent=tracing.traceparent_of(context),
+                rpc_method=f"{_METHOD}/ReadPredictions",
+            ):
+                async for message in predictions.stream(self._objects, located):
+                    await caller.recheck()
+                    yield message
         except MemberDamaged as damaged:
             # The archive's own fault, found only here: it ends as a finding, with our words.
             sink = FindingSink()
@@ -194,28 +212,41 @@ class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
 
     def _locate(
         self, connection: Connection, now: datetime, ref: LeaseRef
-    ) -> predictions.Predictions:
+    ) -> tuple[JobRow, predictions.Predictions]:
         job = leases.read_held(connection, now, ref)
-        return predictions.locate(connection, job.submission_id, self._catalogue.tasks[job.task_id])
+        task = self._catalogue.tasks[job.task_id]
+        return job, predictions.locate(connection, job.submission_id, task)
 
     async def CompleteJob(
         self, request: pb.CompleteJobRequest, context: Any
     ) -> pb.CompleteJobResponse:
+        began = tracing.now_ns()
         await self._authenticator.require(context, "grader")
         ref = _ref(request.lease)
         outcome = request.WhichOneof("outcome")
         if outcome is None:
             raise InvalidRequest("A job ends with a score or with findings.", field="outcome")
         work = self._complete_scored if outcome == "scored" else self._complete_refused
+        writes = tracing.now_ns()
         try:
             ended = await self._database.run_write(work, self._clock.now(), ref, request)
         except ScoreRefused as refused:
             if (said := _WRONG_GRADERS.get(refused.metadata.get("what", ""))) is not None:
                 await self._take_from_wrong_grader(ref, refused.metadata.get("task_id", ""), said)
             raise
+        written = tracing.now_ns()
         get_logger().info(
             "job completed", job_id=ref.job_id, submission_id=ended.submission_id, outcome=outcome
         )
+        complete = tracing.record(
+            "complete",
+            ended.submission_id,
+            began,
+            parent=tracing.traceparent_of(context),
+            rpc_method=f"{_METHOD}/CompleteJob",
+            outcome=outcome,
+        )
+        tracing.record("record", ended.submission_id, writes, written, parent=complete)
         self._tell(ended)
         return pb.CompleteJobResponse()
 

@@ -16,6 +16,7 @@ from services.gateway import ledger, publishing, rejudgements, rejudging
 from services.gateway.identity import Authenticator
 from services.gateway.signals import Signals
 from services.gateway.storage.database import Database
+from services.kit import tracing
 from services.kit.clock import Clock
 from services.kit.logging import get_logger
 
@@ -23,6 +24,7 @@ from services.kit.logging import get_logger
 POLL_SECONDS: Final = 1.0
 #: A stream that has nothing to say shows this often that it lives.
 SIGN_OF_LIFE_SECONDS: Final = 10.0
+_METHOD: Final = "general_level.v1.RankingService"
 #: Entries in one message together, by serialised size; far below the message limit.
 MESSAGE_ENTRIES_BYTES: Final = 8 * 1024 * 1024
 
@@ -80,6 +82,7 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
     async def PublishStandings(
         self, request: pb.PublishStandingsRequest, context: Any
     ) -> pb.PublishStandingsResponse:
+        began = tracing.now_ns()
         await self._authenticator.require(context, "ranker")
         if not request.HasField("compute_time"):
             raise InvalidRequest("Say when it was computed.", field="compute_time")
@@ -88,6 +91,9 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
         )
         for submission_id in (*done.published_ids, *done.failed_ids):
             self._signals.notify(f"submission/{submission_id}")
+        for submission_id in done.published_ids[: tracing.PUBLISHED_MAX]:
+            method = f"{_METHOD}/PublishStandings"
+            tracing.record("publication", submission_id, began, rpc_method=method)
         for board_id in done.board_ids:
             self._signals.notify(f"standings/{board_id}")
         get_logger().info(

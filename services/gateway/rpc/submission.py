@@ -24,6 +24,7 @@ from services.gateway.states import State
 from services.gateway.storage.database import Database
 from services.gateway.telemetry import Telemetry
 from services.gateway.upload_stream import PartStore, UploadStream
+from services.kit import tracing
 from services.kit.clock import Clock
 from services.kit.logging import get_logger
 
@@ -32,6 +33,7 @@ PAGE_SIZE_MAX: Final = 100
 #: Streams that one lab may have open at once.
 UPLOADS_MAX: Final = 16
 WATCHES_MAX: Final = 32
+_METHOD: Final = "general_level.v1.SubmissionService"
 #: A watcher reads again this often, so that a change made by another replica is seen.
 _WATCH_SECONDS: Final = 1.0
 
@@ -86,6 +88,14 @@ class SubmissionServicer(submission_pb2_grpc.SubmissionServiceServicer):
 
         with self._telemetry.refusals():
             submission = await self._database.run_write(work)
+        tracing.record(
+            "create",
+            submission.submission_id,
+            tracing.to_ns(now),
+            link=tracing.traceparent_of(context),
+            board_id=request.board_id,
+            rpc_method=f"{_METHOD}/CreateSubmission",
+        )
         get_logger().info(
             "submission created",
             submission_id=submission.submission_id,
@@ -112,10 +122,11 @@ class SubmissionServicer(submission_pb2_grpc.SubmissionServiceServicer):
     ) -> pb.UploadArchiveResponse:
         caller = await self._authenticator.follow(context, "lab")
         with self._uploads.take(caller.identity.lab_id):
-            return await self._upload(caller.messages(requests), caller.identity.lab_id)
+            link = tracing.traceparent_of(context)
+            return await self._upload(caller.messages(requests), caller.identity.lab_id, link)
 
     async def _upload(
-        self, requests: AsyncIterator[pb.UploadArchiveRequest], lab_id: str
+        self, requests: AsyncIterator[pb.UploadArchiveRequest], lab_id: str, link: str | None
     ) -> pb.UploadArchiveResponse:
         first = await anext(requests, None)
         if first is None:
@@ -124,15 +135,19 @@ class SubmissionServicer(submission_pb2_grpc.SubmissionServiceServicer):
             uploads.begin, self._clock.now(), lab_id, first.submission_id, first.offset
         )
         upload = UploadStream(self._parts, first.submission_id, first.offset, size)
-        try:
-            await upload.feed(first.data)
-            async for message in requests:
-                await upload.feed(message.data)
-        finally:
-            # Also when the connection broke: what has come is kept.
-            await upload.flush()
-        if upload.durable == size:
-            await self._finish(first.submission_id, await upload.digest())
+        # Only now is it known that the submission is this lab's.
+        with tracing.span(
+            "upload", first.submission_id, link=link, rpc_method=f"{_METHOD}/UploadArchive"
+        ):
+            try:
+                await upload.feed(first.data)
+                async for message in requests:
+                    await upload.feed(message.data)
+            finally:
+                # Also when the connection broke: what has come is kept.
+                await upload.flush()
+            if upload.durable == size:
+                await self._finish(first.submission_id, await upload.digest())
         view = await self._view(first.submission_id, lab_id)
         return pb.UploadArchiveResponse(durable_bytes=upload.durable, submission=view)
 

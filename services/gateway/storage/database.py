@@ -27,7 +27,14 @@ from services.gateway.storage.transactions import (
     storage_errors,
 )
 
-__all__ = ["Database", "OutcomeUnknown", "StorageFailed", "ValueRefused", "serialise"]
+__all__ = [
+    "Database",
+    "OutcomeUnknown",
+    "StorageFailed",
+    "ValueRefused",
+    "after_commit",
+    "serialise",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,6 +43,8 @@ T = TypeVar("T")
 RUNS_MAX: Final = 5
 #: The wait before the second run, at most; it doubles with each further one.
 RERUN_SECONDS: Final = 0.02
+#: Where a connection keeps what is to be called after its transaction.
+_AFTER: Final = "after commit"
 
 
 class Database:
@@ -62,8 +71,18 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that commits at the end, or leaves nothing behind if an error is raised."""
-        with storage_errors(), self._store.write() as connection:
+        with storage_errors(), self._writing() as connection:
             yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._store.write() as connection:
+            # The pool gives a connection out again with what it keeps.
+            connection.info.pop(_AFTER, None)
+            yield connection
+            calls = connection.info.pop(_AFTER, ())
+        for call in calls:
+            call()
 
     async def run_read(
         self, call: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -87,7 +106,7 @@ class Database:
         """
 
         def work() -> T:
-            with self._store.write() as connection:
+            with self._writing() as connection:
                 return call(connection, *args, **kwargs)
 
         loop = asyncio.get_running_loop()
@@ -118,6 +137,14 @@ def _run(work: Callable[[], T]) -> T:
                     reconnected = True
                 else:
                     raise
+
+
+def after_commit(connection: Connection, call: Callable[[], None]) -> None:
+    """Calls in the thread of a write transaction once it is committed; never if it is undone.
+
+    For what is only told to others: where the commit's outcome is unknown it is not called.
+    """
+    connection.info.setdefault(_AFTER, []).append(call)
 
 
 def serialise(connection: Connection, name: str) -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
+from services.gateway.storage.schema import schema_revisions
 from services.gateway.storage.tables import Instant, metadata
 
 
@@ -15,9 +16,15 @@ def _render(kind: str, item: object, _context: AutogenContext) -> str | Literal[
     return "sa.BigInteger()" if kind == "type" and isinstance(item, Instant) else False
 
 
+def include(name: str | None, kind: str, _parents: object) -> bool:
+    """Whether a table is the migrations' own: that of their list is not."""
+    return kind != "table" or name != schema_revisions.name
+
+
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
     render_item=_render,
+    include_name=include,
 )
 context.run_migrations()

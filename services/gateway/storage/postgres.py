@@ -17,13 +17,15 @@ from sqlalchemy import URL, Connection, create_engine, event, make_url
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
+from services.gateway.storage.revisions import code_revision
 from services.gateway.storage.transactions import (
     OutcomeUnknown,
     StorageFailed,
     lost_against_another,
 )
 
-#: What ``pg_stat_activity`` shows, unless the URL names another.
+#: What ``pg_stat_activity`` shows, with ``/`` and the newest revision of this code, unless the URL
+#: names another.
 APPLICATION_NAME: Final = "general-level-gateway"
 #: A connection is made anew after this long: credentials and addresses change.
 RECYCLE_SECONDS: Final = 1_800
@@ -144,7 +146,7 @@ def connect_arguments(url: URL, limits: Limits) -> dict[str, Any]:
         "idle_in_transaction_session_timeout": limits.idle_seconds,
     }
     wanted: dict[str, Any] = {
-        "application_name": APPLICATION_NAME,
+        "application_name": f"{APPLICATION_NAME}/{code_revision()}",
         "connect_timeout": limits.connect_seconds,
         "options": " ".join(f"-c {name}={seconds}s" for name, seconds in options.items()),
         **KEEPALIVES,

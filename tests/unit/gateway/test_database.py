@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from services.gateway import identity
-from services.gateway.storage.database import Database, StorageFailed, serialise
+from services.gateway.storage.database import Database, StorageFailed, after_commit, serialise
 from services.gateway.storage.tables import labs, score_ledger
 from tests.support.gateway import START, open_database
 
@@ -161,3 +161,26 @@ def test_a_commit_is_on_the_disk_when_it_returns(database):
         with transaction() as connection:
             assert connection.scalar(text("PRAGMA synchronous")) == full
             assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
+
+
+def test_what_waits_for_the_commit_is_called_once_after_it_and_never_without(database):
+    called: list[tuple[str, int]] = []
+
+    def work(connection, name: str, *, fails: bool = False) -> None:
+        identity.create_lab(connection, START, name)
+
+        def call() -> None:
+            with database.read() as reading:
+                called.append((name, count_labs(reading)))
+
+        after_commit(connection, call)
+        assert not [one for one, _ in called if one == name]
+        if fails:
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError), database.write() as connection:
+        work(connection, "undone", fails=True)
+    for name in ("first", "second"):
+        with database.write() as connection:
+            work(connection, name)
+    assert called == [("first", 1), ("second", 2)]

@@ -235,3 +235,15 @@ class TestPreview:
         assert change.changes[0].new_score > change.changes[0].old_score
         assert change.changes[1].new_score == change.changes[1].old_score
         assert not change_of(before, before).changes
+def test_the_submissions_that_were_completed_last_are_known(ledger):
+    view = LedgerView(CATALOGUE, [KEY.public])
+    names = ("sub-1", "sub-2", "sub-3", "sub-4")
+    # One whose scores came first is completed last.
+    view.apply([ledger.score(submission="sub-4")])
+    view.apply([ledger.completion(submission=one) for one in names])
+    head = view.position
+    assert view.newest_ids(head, 2) == ["sub-4", "sub-3"]
+    assert view.newest_ids(head - 1, 2) == ["sub-3", "sub-2"]
+    assert view.newest_ids(head, 99) == ["sub-4", "sub-3", "sub-2", "sub-1"]
+    view.apply([ledger.withdrawal("sub-3")])
+    assert view.newest_ids(head, 2) == ["sub-4", "sub-2"]
