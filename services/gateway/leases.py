@@ -108,6 +108,8 @@ class Leased:
     ratings: bytes = field(repr=False)
     #: Whether the submission was QUEUED when this lease was decided: it is GRADING now.
     first_of_submission: bool = False
+    #: For how long the job could have been leased.
+    waited: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +256,7 @@ def lease(
                     catalogue_id=row.catalogue_id,
                     ratings=row.ratings or b"",
                     first_of_submission=row.submission_state == State.QUEUED,
+                    waited=now - row.available_time,
                 )
             )
     # In one order everywhere: jobs, then submissions, then shares.
@@ -286,9 +289,9 @@ def keep_alive(
 def release(connection: Connection, now: datetime, refs: Sequence[LeaseRef]) -> list[str]:
     """Gives untouched jobs back; the attempt does not count. Lost leases are passed over.
 
-    Returns the modalities that have ready jobs again.
+    Returns the modality of each job that is ready again, in order.
     """
-    modalities = set()
+    modalities = []
     for ref, row in _held(connection, now, refs):
         connection.execute(
             update(jobs)
@@ -302,7 +305,7 @@ def release(connection: Connection, now: datetime, refs: Sequence[LeaseRef]) -> 
                 attempt_deadline=None,
             )
         )
-        modalities.add(row.modality)
+        modalities.append(str(row.modality))
     return sorted(modalities)
 
 
@@ -361,6 +364,7 @@ def _next_jobs() -> Select[Any]:
             jobs.c.lab_id,
             jobs.c.task_id,
             jobs.c.attempt,
+            jobs.c.available_time,
             jobs.c.first_lease_time,
             submissions.c.archive_sha256,
             submissions.c.catalogue_id,

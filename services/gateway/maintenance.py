@@ -63,6 +63,7 @@ class Maintenance:
         """Ends what is overdue and sets the gauges."""
         now = self._clock.now()
         changed = await self._database.run_write(leases.expire_leases, now)
+        self._telemetry.expired(changed.ended)
         overdue = await self._database.run_write(submissions.end_overdue, now)
         for modality in changed.modalities:
             self._signals.notify(f"jobs/{modality}")
