@@ -21,6 +21,7 @@ from prometheus_client import (
     Gauge,
     Histogram,
     ProcessCollector,
+    disable_created_metrics,
     start_http_server,
 )
 from prometheus_client.core import GaugeMetricFamily
@@ -28,6 +29,9 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
 from services.kit.logging import get_logger
+
+# When each series was made is a series of its own to nobody's use.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _Made = TypeVar("_Made", bound=MetricWrapperBase)
 

@@ -13,8 +13,8 @@ from typing import Final
 _METRICS: Final[Mapping[str, str]] = {
     "text": (
         "accuracy macro-accuracy exact-match contains-accuracy micro-f1 token-f1 weighted-f1 "
-        "bleu-1 bleu-1-corpus bleu-4-corpus rouge-1 rouge-l cider codebleu anls wer recall- "
-        "at-k"
+        "bleu-1 bleu-1-corpus bleu-4-corpus rouge-1 rouge-l cider codebleu anls wer "
+        "recall-at-k"
     ),
     "numbers": "mae mse rmse",
     "ratings": "gpt-score mos user-preference",
@@ -26,18 +26,18 @@ _METRICS: Final[Mapping[str, str]] = {
     "geometry": "depth-rms abs-rel epe rte normal-rmse",
     "shape": "chamfer-distance",
     "features": (
-        "motion-fid fid clip-score clip-image-score classified-image-accuracy appearance- "
-        "style aesthetic-score musiq clip-style fvd frame-accuracy fad render-clip-text "
+        "motion-fid fid clip-score clip-image-score classified-image-accuracy "
+        "appearance-style aesthetic-score musiq clip-style fvd frame-accuracy fad render-clip-text "
         "render-clip-image"
     ),
     "fidelity": "psnr ms-ssim shadow-rmse video-psnr",
     "motion": (
-        "dino-score background-consistency l1-distance optical-flow-score single-object- "
-        "success multi-object-success spatial-relation-success camera-motion-success color- "
-        "success material-success action-success i2v-quality"
+        "dino-score background-consistency l1-distance optical-flow-score "
+        "single-object-success multi-object-success spatial-relation-success "
+        "camera-motion-success color-success material-success action-success i2v-quality"
     ),
     "sound": (
-        "wer-speech cider-speech clap-score style-clap mcd event-accuracy pitch-class- consistency"
+        "wer-speech cider-speech clap-score style-clap mcd event-accuracy pitch-class-consistency"
     ),
 }
 #: Metrics that a catalogue of an operator's own may have and this list does not know.
