@@ -85,12 +85,14 @@ class QueueTelemetry:
         )
         self.dead_letters = registry.gauge(
             "gateway_dead_letter_jobs",
-            "Jobs that failed all their attempts, ever, unless they were queued again.",
+            "Jobs that failed all their attempts, unless they were queued again. Each failed its "
+            "submission by our fault, or was of ratings that could not be used.",
             modality=Modality,
         )
         self.lacking = registry.gauge(
             "gateway_queue_lacking_jobs",
-            "Jobs that wait because a grader lacked their key or the weights of their metric.",
+            "Jobs that wait because a grader lacked their key or the weights of their metric, or "
+            "opened another key than the published one.",
             modality=Modality,
             fault=sorted(LACKING),
         )
@@ -109,7 +111,11 @@ class QueueTelemetry:
         self._refresh_shares(connection)
         head = connection.scalar(select(func.max(score_ledger.c.position)))
         self.ledger_position.set(head or 0)
-        newest = connection.scalar(select(func.max(publications.c.publish_time)))
+        newest = connection.scalar(
+            select(publications.c.publish_time)
+            .order_by(publications.c.publication_id.desc())
+            .limit(1)
+        )
         self.publication_time.set(newest.timestamp() if newest is not None else 0)
         for left in self._times.read(connection, now):
             self._observe(left)

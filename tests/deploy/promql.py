@@ -9,7 +9,9 @@ from typing import Final
 
 from tools.telemetry_registries import all_series
 
-_SERIES: Final = re.compile(r"\b((?:gateway|grader|ranker|process)_[a-z_]+)\b(?:\{([^}]*)\})?")
+_SERIES: Final = re.compile(
+    r"\b((?:gateway|grader|ranker|fleet|process)_[a-z_]+)\b(?:\{([^}]*)\})?"
+)
 _MATCHER: Final = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"([^\"]*)\"")
 _GROUPING: Final = re.compile(r"\b(?:by|on|without|ignoring)\s*\(([^)]*)\)")
 
