@@ -36,7 +36,7 @@ from tests.deploy.rendering import K8S, ROOT
 from tests.deploy.test_dashboards import expressions
 from tests.support.certificates import Authority
 from tests.support.platform import Platform, running_platform
-from tests.support.prometheus import Prometheus, running_prometheus
+from tests.support.prometheus import Prometheus, require_prometheus, running_prometheus
 from tests.support.synthetic import scored_tasks, write_archive
 from tests.support.wait import eventually
 from tools.telemetry_registries import all_series
@@ -224,6 +224,7 @@ def ready(prometheus: Prometheus, targets: dict[str, list[int]]) -> bool:
 def test_every_panel_shows_something_and_every_rule_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    require_prometheus()
     monkeypatch.setenv("GATEWAY_LEASE_SECONDS", "3")
     catalogue = load()
     tasks = scored_tasks(catalogue, BOARD)

@@ -57,17 +57,21 @@ class Prometheus:
         return found["data"]
 
 
+def require_prometheus() -> None:
+    """Skips the test where Prometheus is not installed."""
+    if shutil.which("prometheus") is None:
+        pytest.skip("prometheus is not installed (apt: prometheus): nothing scrapes the services")
+
+
 @contextmanager
 def running_prometheus(
     folder: Path, targets: Mapping[str, Sequence[int]], rules: Mapping[str, Any]
 ) -> Iterator[Prometheus]:
-    """Scrapes the ports of each job; skips where Prometheus is not installed.
+    """Scrapes the ports of each job; call `require_prometheus` first.
 
     ``rules`` are groups as in a rule file. Each target has the labels that the operator's monitors
     give it: ``namespace``, ``job``, ``pod``.
     """
-    if shutil.which("prometheus") is None:
-        pytest.skip("prometheus is not installed (apt: prometheus): nothing scrapes the services")
     folder.mkdir()
     (folder / "rules.yaml").write_text(yaml.safe_dump(dict(rules)))
     configuration = {
