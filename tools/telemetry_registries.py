@@ -17,10 +17,9 @@ from prometheus_client.metrics import MetricWrapperBase
 from general_level.catalogue import Modality, load
 from services.gateway.telemetry import Telemetry as GatewayTelemetry
 from services.grader.telemetry import Telemetry as GraderTelemetry
-from services.kit.telemetry import Registry
 from services.ranker.telemetry import Telemetry as RankerTelemetry
 
-#: Of the series that are made at each scrape; the others' values are in their registries.
+#: Of the series that are made at each scrape; the others' are in their registries.
 _AT_SCRAPE: Final = {
     "Gateway": {"place": ("database", "objects"), "use": ("public", "internal")},
     "Grader": {"place": ("spool",), "use": ("client",)},
@@ -39,7 +38,7 @@ class Service:
 
     title: str
     port: str
-    registry: Registry
+    registry: CollectorRegistry
     shared: frozenset[str] = frozenset()
 
 
@@ -103,7 +102,11 @@ def _series(registry: CollectorRegistry, service: Service) -> Iterator[Series]:
             continue
         (family,) = collector.describe()
         name = _stored_name(family.name, family.type)
-        known = dict(service.registry.closed[name])
+        # All series of a family exist from the start: its children have every value.
+        known = {
+            label: tuple(dict.fromkeys(values[place] for values in collector._metrics))
+            for place, label in enumerate(collector._labelnames)
+        }
         if service.title == "Grader":
             known["modality"] = tuple(map(str, Modality))
         yield Series(name, family.type, family.documentation, known, name in service.shared)

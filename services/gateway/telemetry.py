@@ -57,9 +57,9 @@ class Telemetry:
         self.registry.register(Disks("gateway", folders))
         self.registry.register(Certificates("gateway", certificates))
         #: The names of the series that are the same in all gateways.
-        before = set(self.registry.closed)
+        before = set(self.registry.names)
         self._queue = QueueTelemetry(self.registry, catalogue)
-        self.shared = frozenset(set(self.registry.closed) - before)
+        self.shared = frozenset(set(self.registry.names) - before)
         self.upload_bytes = self.registry.counter(
             "gateway_upload_bytes_total", "Bytes of archives that this gateway made durable."
         )

@@ -41,15 +41,15 @@ CERTIFICATE_USES: Final = ("public", "internal", "client")
 
 
 class Registry(CollectorRegistry):
-    """The series of one service and the values that their labels may have.
+    """The series of one service, whose labels have the values that they were made with.
 
-    ``closed`` maps a series, by the name that it was made with, to its labels and their values.
-    The process's own series (``process_…``: memory, processor time, open files) are in it, too.
+    ``names`` are those of the series in the order in which they were made. The process's own series
+    (``process_…``: memory, processor time, open files) are in it, too.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.closed: dict[str, dict[str, tuple[str, ...]]] = {}
+        self.names: list[str] = []
         ProcessCollector(registry=self)
 
     def counter(self, name: str, text: str, **labels: Iterable[str]) -> Counter:
@@ -68,10 +68,9 @@ class Registry(CollectorRegistry):
         return self._complete(made, name, labels)
 
     def _complete(self, made: _Made, name: str, labels: Mapping[str, Iterable[str]]) -> _Made:
-        values = {label: tuple(map(str, known)) for label, known in labels.items()}
-        self.closed[name] = values
-        if values:
-            for combination in itertools.product(*values.values()):
+        self.names.append(name)
+        if labels:
+            for combination in itertools.product(*labels.values()):
                 made.labels(*combination)
         return made
 
