@@ -42,6 +42,8 @@ layers: $(STAMP) ## The one-way layers between packages
 verify: $(STAMP) ## Prove that generated files are current
 	$(PY) tools/gen_proto.py --verify
 	$(PY) -m tools.gen_answers_page --verify
+	$(PY) -m tools.gen_telemetry_page --verify
+	$(PY) -m tools.gen_dashboards --verify
 
 .PHONY: bench
 bench: $(STAMP) ## Measure; prints ratios and figures of one run
@@ -59,8 +61,10 @@ proto: $(STAMP) ## Regenerate the stubs from proto/
 	$(PY) tools/gen_proto.py
 
 .PHONY: pages
-pages: $(STAMP) ## Regenerate the pages that are made from the code
+pages: $(STAMP) ## Regenerate the pages and dashboards that are made from the code
 	$(PY) -m tools.gen_answers_page
+	$(PY) -m tools.gen_telemetry_page
+	$(PY) -m tools.gen_dashboards
 
 .PHONY: install
 install: $(STAMP) ## Make the virtual environment

@@ -78,7 +78,14 @@ class Gateway:
         self.database = Database(settings.database_url, settings.database)
         self.signals = Signals()
         self.replicas = replicas_of(self.database, self.signals, settings.database)
-        self.telemetry = Telemetry()
+        self.telemetry = Telemetry(
+            self.catalogue,
+            folders=_local_folders(settings),
+            certificates={
+                "public": settings.tls.certificate if settings.tls else None,
+                "internal": settings.internal_tls.certificate if settings.internal_tls else None,
+            },
+        )
         self._trusted = _trusted_keys(settings.trusted_keys)
         self._objects = Objects(settings.objects_url, settings.s3)
         self._parts = PartStore(
@@ -101,6 +108,7 @@ class Gateway:
             ids_path=folder / IDS_FILE if folder else None,
             slots=settings.checkers,
             replicas=self.replicas,
+            telemetry=self.telemetry,
         )
         self.maintenance = Maintenance(
             database=self.database,
@@ -217,6 +225,7 @@ class Gateway:
                 commitments=self._commitments,
                 lease_duration=self.settings.lease,
                 job_duration=self.settings.job_duration,
+                telemetry=self.telemetry,
             ),
             self._internal.grpc,
         )
@@ -255,6 +264,22 @@ def _catalogue(settings: Settings) -> Catalogue:
             problem="unknown word",
         )
     return bench.with_planned(settings.ungraded_metrics)
+
+
+def _local_folders(settings: Settings) -> dict[str, Path]:
+    """Where this gateway writes on its own machine; nothing for PostgreSQL and S3."""
+    places = {
+        "database": (settings.database_url, "sqlite:///"),
+        "objects": (settings.objects_url, "file://"),
+    }
+    folders = {
+        place: Path(url.removeprefix(scheme))
+        for place, (url, scheme) in places.items()
+        if url.startswith(scheme)
+    }
+    if "database" in folders:
+        folders["database"] = folders["database"].parent
+    return folders
 
 
 def _trusted_keys(path: Path | None) -> tuple[bytes, ...]:

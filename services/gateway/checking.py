@@ -35,6 +35,7 @@ from services.gateway.storage.database import Database
 from services.gateway.storage.replicas import Alone, Replicas
 from services.gateway.storage.tables import submissions as submissions_table
 from services.gateway.storage.tables import task_results
+from services.gateway.telemetry import Telemetry
 from services.kit import tracing
 from services.kit.catalogues import open_catalogue
 from services.kit.clock import Clock
@@ -200,9 +201,11 @@ class Checker:
         slots: int = 1,
         check_seconds: float = CHECK_SECONDS_MAX,
         replicas: Replicas | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._database = database
         self._replicas = replicas or Alone()
+        self._telemetry = telemetry or Telemetry()
         self._objects = objects
         self._signals = signals
         self._clock = clock
@@ -290,6 +293,7 @@ class Checker:
         modalities = await self._database.run_write(
             apply_report, self._clock.now(), submission_id, report, self._catalogue
         )
+        self._telemetry.checked(report.findings)
         get_logger(submission_id=submission_id).info(
             "checked", ok=report.ok, findings=report.finding_count, tasks=len(report.tasks)
         )
@@ -314,13 +318,8 @@ class Checker:
         self._failures[submission_id] = _Failure(
             crashes, timeouts, now + rest, now + _FORGET_SECONDS
         )
-        get_logger().error(
-            "check failed",
-            submission_id=submission_id,
-            crashes=crashes,
-            timeouts=timeouts,
-            exc_info=error,
-        )
+        said = {"submission_id": submission_id, "crashes": crashes, "timeouts": timeouts}
+        get_logger().error("check failed", **said, exc_info=error)
         if isinstance(error, (BrokenProcessPool, TimeoutError)):
             slot.renew()
         if crashes >= ATTEMPTS_MAX or timeouts >= TIMEOUTS_MAX:

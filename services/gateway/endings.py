@@ -87,6 +87,8 @@ class Ended:
     modality: str
     will_retry: bool = False
     ledger_changed: bool = False
+    #: How the attempt ended: an `Outcome` or a `Fault`; empty where it had ended before.
+    outcome: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ def complete_scored(
     if job.rejudgement_id is not None:
         rejudged.take_score(connection, job, entry, expected, trusted_keys, score.findings)
         _set_job(connection, job, state=DONE, finish_time=now)
-        return Ended(job.submission_id, job.modality)
+        return Ended(job.submission_id, job.modality, outcome=Outcome.SCORED)
     ledger.append_score(connection, now, entry, expected, trusted_keys)
     _record_result(
         connection,
@@ -157,7 +159,7 @@ def complete_scored(
     )
     _end_job(connection, now, job, DONE)
     finish_submission(connection, now, submission)
-    return Ended(job.submission_id, job.modality, ledger_changed=True)
+    return Ended(job.submission_id, job.modality, ledger_changed=True, outcome=Outcome.SCORED)
 
 
 def complete_refused(
@@ -178,12 +180,12 @@ def complete_refused(
     if job.rejudgement_id is not None:
         rejudged.take_refusal(connection, job, found)
         _set_job(connection, job, state=DONE, finish_time=now)
-        return Ended(job.submission_id, job.modality)
+        return Ended(job.submission_id, job.modality, outcome=Outcome.REFUSED)
     _record_result(connection, job, outcome=Outcome.REFUSED, findings=dumped)
     _add_findings(connection, submission, found)
     _end_job(connection, now, job, DONE)
     completed = finish_submission(connection, now, submission)
-    return Ended(job.submission_id, job.modality, ledger_changed=completed)
+    return Ended(job.submission_id, job.modality, ledger_changed=completed, outcome=Outcome.REFUSED)
 
 
 def fail(connection: Connection, now: datetime, ref: LeaseRef, fault: Fault) -> Ended:
@@ -215,17 +217,17 @@ def end_attempt(
             available_time=now + wait,
         )
         _record_result(connection, job, attempt_count=attempt)
-        return Ended(job.submission_id, job.modality, will_retry=True)
+        return Ended(job.submission_id, job.modality, will_retry=True, outcome=fault)
     if job.attempt < ATTEMPTS_MAX:
         wait = timedelta(0) if fault is Fault.LEASE_EXPIRED else _backoff(job.attempt)
         _set_job(connection, job, state=waiting_state(job), fault=fault, available_time=now + wait)
         _record_result(connection, job)
-        return Ended(job.submission_id, job.modality, will_retry=True)
+        return Ended(job.submission_id, job.modality, will_retry=True, outcome=fault)
     if job.rejudgement_id is not None:
         # The submission has its score and keeps it.
         rejudged.take_fault(connection, job, fault)
         _set_job(connection, job, state=CANCELLED, fault=fault, finish_time=now)
-        return Ended(job.submission_id, job.modality)
+        return Ended(job.submission_id, job.modality, outcome=fault)
     if _is_of_ratings(connection, job):
         return _bury_ratings(connection, now, job, submission, fault)
     _record_result(connection, job, outcome=Outcome.DEAD_LETTER)
@@ -233,7 +235,7 @@ def end_attempt(
     if submission.state in _BEING_GRADED:
         reason = f"dead-letter:{fault}"
         move(connection, now, job.submission_id, State.FAILED, note=reason, failure_reason=reason)
-    return Ended(job.submission_id, job.modality)
+    return Ended(job.submission_id, job.modality, outcome=fault)
 
 
 def _bury_ratings(
@@ -245,7 +247,7 @@ def _bury_ratings(
     _record_result(connection, job, outcome=outcome, ratings=None)
     _end_job(connection, now, job, DEAD, fault=fault)
     completed = finish_submission(connection, now, submission)
-    return Ended(job.submission_id, job.modality, ledger_changed=completed)
+    return Ended(job.submission_id, job.modality, ledger_changed=completed, outcome=fault)
 
 
 def finish_submission(connection: Connection, now: datetime, submission: SubmissionRow) -> bool:

@@ -11,7 +11,7 @@ import heapq
 from collections import Counter
 from collections.abc import Collection, Mapping
 
-from sqlalchemy import ColumnElement, Connection, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, literal, select, update
 
 from services.gateway.fencing import READY
 from services.gateway.storage.database import serialise
@@ -87,6 +87,17 @@ def charge(connection: Connection, modality: str, served: Mapping[str, int]) -> 
             .where(lab_shares.c.lab_id == lab_id, lab_shares.c.modality == modality)
             .values(virtual_time=lab_shares.c.virtual_time + served[lab_id])
         )
+
+
+def spreads(connection: Connection) -> dict[str, int]:
+    """By how many jobs the labs that wait are apart in each modality; none where nobody waits."""
+    time = lab_shares.c.virtual_time
+    rows = connection.execute(
+        select(lab_shares.c.modality, func.max(time) - func.min(time))
+        .where(_waiting(jobs.c.state == READY))
+        .group_by(lab_shares.c.modality)
+    )
+    return {modality: int(spread) for modality, spread in rows}
 
 
 def _waiting(condition: ColumnElement[bool]) -> ColumnElement[bool]:

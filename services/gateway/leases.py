@@ -293,9 +293,9 @@ def keep_alive(
 def release(connection: Connection, now: datetime, refs: Sequence[LeaseRef]) -> list[str]:
     """Gives untouched jobs back; the attempt does not count. Lost leases are passed over.
 
-    Returns the modalities that have ready jobs again.
+    Returns the modality of each job that is ready again, in order.
     """
-    modalities = set()
+    modalities = []
     for ref, row in _held(connection, now, refs):
         connection.execute(
             update(jobs)
@@ -309,7 +309,7 @@ def release(connection: Connection, now: datetime, refs: Sequence[LeaseRef]) -> 
                 attempt_deadline=None,
             )
         )
-        modalities.add(row.modality)
+        modalities.append(str(row.modality))
     return sorted(modalities)
 
 

@@ -66,6 +66,7 @@ class Maintenance:
         """Ends what is overdue and sets the gauges."""
         now = self._clock.now()
         changed = await self._database.run_write(leases.expire_leases, now)
+        self._telemetry.expired(changed.ended)
         overdue = await self._database.run_write(submissions.end_overdue, now)
         if await self._database.run_read(rejudging.has_grading):
             for rejudgement_id in await self._database.run_write(rejudging.settle):

@@ -113,6 +113,7 @@ def lease(
                 prediction_bytes=row.prediction_bytes,
                 catalogue_id=row.catalogue_id,
                 ratings=row.ratings or b"",
+                available_time=row.available_time,
                 rejudgement_id=row.rejudgement_id,
             )
         )

@@ -1,71 +1,112 @@
-"""What the gateway tells Prometheus. Label sets are bounded: modalities, states, reasons."""
+"""What a gateway tells Prometheus: what it did itself, and what the one database says.
+
+The first is each gateway's own and is added up over all of them; the second (`queue_telemetry`) is
+the same in all of them. Label sets are closed: modalities, states, reasons, codes; no id and no
+text of a lab is ever a label.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
-from general_level.catalogue import Modality
-from general_level.errors import AgreementRequired, QuotaExceeded, SubmissionPending
-from services.gateway import pauses
-from services.gateway.endings import LACKING
-from services.gateway.states import State
-from services.gateway.storage.tables import jobs, score_ledger, submissions
+from general_level.catalogue import Catalogue, Modality
+from general_level.errors import (
+    AgreementRequired,
+    QuotaExceeded,
+    ResourceExhausted,
+    SubmissionPending,
+)
+from general_level.submission.codes import Code
+from general_level.submission.findings import Finding
+from services.gateway.endings import Ended, Fault
+from services.gateway.leases import Leased
+from services.gateway.queue_telemetry import QueueTelemetry
+from services.kit.telemetry import Certificates, Disks, Registry
+
+#: Why a create is refused that is no mistake of the request.
+REFUSALS: Final = (QuotaExceeded, SubmissionPending, AgreementRequired, ResourceExhausted)
+SCORED: Final = "scored"
+REFUSED: Final = "refused"
+#: A lease is lost when its grader was not heard of, or was still at work at the attempt's end.
+_LOST: Final = (Fault.LEASE_EXPIRED, Fault.DEADLINE)
+#: From an idle grader's pickup to a queue that nobody serves.
+_WAIT_SECONDS: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0, 3_600.0, 21_600.0)
 
 
 class Telemetry:
-    """Counters and gauges of one gateway, in a registry of its own."""
+    """The series of one gateway, in a registry of its own.
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.upload_bytes = Counter(
-            "gateway_upload_bytes_total", "Archive bytes made durable.", registry=self.registry
+    ``folders`` are the local places that it writes to, ``certificates`` the files of its ports.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue | None = None,
+        *,
+        folders: Mapping[str, Path] = MappingProxyType({}),
+        certificates: Mapping[str, Path | None] = MappingProxyType({}),
+    ) -> None:
+        self.registry = Registry()
+        self.registry.register(Disks("gateway", folders))
+        self.registry.register(Certificates("gateway", certificates))
+        #: The names of the series that are the same in all gateways.
+        before = set(self.registry.names)
+        self._queue = QueueTelemetry(self.registry, catalogue)
+        self.shared = frozenset(set(self.registry.names) - before)
+        self.upload_bytes = self.registry.counter(
+            "gateway_upload_bytes_total", "Bytes of archives that this gateway made durable."
         )
-        self.create_refusals = Counter(
+        self.create_refusals = self.registry.counter(
             "gateway_create_refusals_total",
-            "Creates refused by the fairness rules or for want of the agreement.",
-            ["reason"],
-            registry=self.registry,
+            "Creates that this gateway refused by the fairness rules or for want of the agreement.",
+            reason=(error.reason for error in REFUSALS),
         )
-        self.submissions = Gauge(
-            "gateway_submissions", "Submissions by state.", ["state"], registry=self.registry
+        self._check_findings = self.registry.counter(
+            "gateway_check_findings_total",
+            "Findings of the checks that this gateway made, by code; as many as labs are told.",
+            code=Code,
         )
-        self.queue_jobs = Gauge(
-            "gateway_queue_jobs",
-            "Jobs that wait or run, by modality.",
-            ["modality", "state"],
-            registry=self.registry,
+        self._granted = self.registry.counter(
+            "gateway_leases_granted_total",
+            "Leases that this gateway gave to graders; each is an attempt at a job.",
+            modality=Modality,
         )
-        self.queue_oldest = Gauge(
-            "gateway_queue_oldest_seconds",
-            "Age of the oldest job that could be leased now; 0 if there is none.",
-            ["modality"],
-            registry=self.registry,
+        self._renewed = self.registry.counter(
+            "gateway_leases_renewed_total",
+            "Leases that this gateway extended at a grader's heartbeat.",
+            modality=Modality,
         )
-        self.dead_letters = Gauge(
-            "gateway_dead_letter_jobs",
-            "Jobs that failed all attempts, by modality.",
-            ["modality"],
-            registry=self.registry,
+        self._released = self.registry.counter(
+            "gateway_leases_released_total",
+            "Leases that graders gave back untouched; their attempt does not count.",
+            modality=Modality,
         )
-        self.lacking = Gauge(
-            "gateway_queue_lacking_jobs",
-            "Jobs that wait because a grader lacked their key or the weights, by modality.",
-            ["modality", "fault"],
-            registry=self.registry,
+        self._lost = self.registry.counter(
+            "gateway_leases_lost_total",
+            "Leases that this gateway ended: `lease-expired`, their grader was not heard of; "
+            "`deadline`, the attempt took too long.",
+            modality=Modality,
+            cause=_LOST,
         )
-        self.modality_paused = Gauge(
-            "gateway_modality_paused",
-            "Whether operators have paused the modality: 1 or 0.",
-            ["modality"],
-            registry=self.registry,
+        self._attempts = self.registry.counter(
+            "gateway_job_attempts_total",
+            "Attempts at jobs that ended at this gateway, by outcome: `scored`, `refused` (the "
+            "lab's file), or the fault of ours.",
+            modality=Modality,
+            outcome=(SCORED, REFUSED, *Fault),
         )
-        self.ledger_position = Gauge(
-            "gateway_ledger_position", "Newest position of the ledger.", registry=self.registry
+        self._wait_seconds = self.registry.histogram(
+            "gateway_job_wait_seconds",
+            "How long jobs could have been leased before this gateway leased them.",
+            _WAIT_SECONDS,
+            modality=Modality,
         )
 
     @contextmanager
@@ -73,49 +114,46 @@ class Telemetry:
         """Counts refusals of a create by their reason."""
         try:
             yield
-        except (QuotaExceeded, SubmissionPending, AgreementRequired) as error:
-            self.create_refusals.labels(error.reason).inc()
+        except REFUSALS as error:
+            # By the kind and not by the error's own reason: a narrower kind is no label of ours.
+            kind = next(kind for kind in REFUSALS if isinstance(error, kind))
+            self.create_refusals.labels(kind.reason).inc()
             raise
 
     def refresh(self, connection: Connection, now: datetime) -> None:
         """Sets the gauges from the database; every label value appears, also at 0."""
-        for state in State:
-            self.submissions.labels(state).set(0)
-        counted = select(submissions.c.state, func.count()).group_by(submissions.c.state)
-        for name, count in connection.execute(counted):
-            self.submissions.labels(name).set(count)
-        paused = pauses.list_paused(connection)
-        for modality in Modality:
-            self.modality_paused.labels(modality).set(modality in paused)
-            for job_state in ("ready", "leased"):
-                self.queue_jobs.labels(modality, job_state).set(0)
-            for fault in LACKING:
-                self.lacking.labels(modality, fault).set(0)
-            self.dead_letters.labels(modality).set(0)
-            self.queue_oldest.labels(modality).set(0)
-        grouped = (
-            select(jobs.c.modality, jobs.c.state, func.count())
-            .where(jobs.c.state.in_(("ready", "leased", "dead")))
-            .group_by(jobs.c.modality, jobs.c.state)
-        )
-        for modality, job_state, count in connection.execute(grouped):
-            if job_state == "dead":
-                self.dead_letters.labels(modality).set(count)
-            else:
-                self.queue_jobs.labels(modality, job_state).set(count)
-        lacking = (
-            select(jobs.c.modality, jobs.c.fault, func.count())
-            .where(jobs.c.state == "ready", jobs.c.fault.in_(sorted(LACKING)))
-            .group_by(jobs.c.modality, jobs.c.fault)
-        )
-        for modality, fault, count in connection.execute(lacking):
-            self.lacking.labels(modality, fault).set(count)
-        waiting = (
-            select(jobs.c.modality, func.min(jobs.c.available_time))
-            .where(jobs.c.state == "ready", jobs.c.available_time <= now)
-            .group_by(jobs.c.modality)
-        )
-        for modality, oldest in connection.execute(waiting):
-            self.queue_oldest.labels(modality).set((now - oldest).total_seconds())
-        head = connection.scalar(select(func.coalesce(func.max(score_ledger.c.position), 0)))
-        self.ledger_position.set(head or 0)
+        self._queue.refresh(connection, now)
+
+    def checked(self, findings: Iterable[Finding]) -> None:
+        """An archive's check has ended with these findings."""
+        for finding in findings:
+            self._check_findings.labels(finding.code).inc()
+
+    def leased(self, modality: str, now: datetime, leased: Sequence[Leased]) -> None:
+        """These leases were given."""
+        self._granted.labels(modality).inc(len(leased))
+        for one in leased:
+            self._wait_seconds.labels(modality).observe(
+                max(0.0, (now - one.available_time).total_seconds())
+            )
+
+    def renewed(self, modality: str, leases: int) -> None:
+        """So many leases were extended."""
+        self._renewed.labels(modality).inc(leases)
+
+    def released(self, modalities: Iterable[str]) -> None:
+        """Leases of these modalities were given back, one for each entry."""
+        for modality in modalities:
+            self._released.labels(modality).inc()
+
+    def ended(self, ended: Ended) -> None:
+        """An attempt has ended; a repeated report of one that had ended counts nothing."""
+        if not ended.outcome:
+            return
+        self._attempts.labels(ended.modality, ended.outcome).inc()
+
+    def expired(self, ended: Iterable[Ended]) -> None:
+        """These attempts were ended because nobody kept their leases alive."""
+        for one in ended:
+            self.ended(one)
+            self._lost.labels(one.modality, one.outcome).inc()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+import tempfile
+from pathlib import Path
 
 from general_level import catalogue
 from general_level.catalogue.model import Catalogue
@@ -46,7 +48,9 @@ def build(settings: GraderSettings, telemetry: Telemetry, rng: random.Random) ->
     pipeline = Pipeline(
         bench,
         Boxes(start_box, settings.boxes),
-        ScorerProcess(settings.scorer_config, telemetry.scorer_started),
+        ScorerProcess(
+            settings.scorer_config, telemetry.scorer_started, on_memory=telemetry.card_memory
+        ),
         telemetry,
         settings.score_seconds,
     )
@@ -72,7 +76,12 @@ def _metrics(bench: Catalogue, settings: GraderSettings) -> tuple[str, ...]:
 async def serve(settings: GraderSettings) -> bool:
     """Runs a grader until SIGTERM or SIGINT; False where it cannot grade."""
     health = HealthServer(settings.health_address)
-    telemetry = Telemetry(settings.modality.value, health.set_ready)
+    telemetry = Telemetry(
+        settings.modality.value,
+        health.set_ready,
+        certificate=settings.tls.certificate if settings.tls else None,
+        spool=Path(tempfile.gettempdir()),
+    )
     server = None
     if settings.metrics_port is not None:
         server, port = start_metrics_server(

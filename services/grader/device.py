@@ -110,11 +110,22 @@ def open_device(name: str = "cpu", threads: int = 1) -> Device:
     torch.set_num_threads(threads)
     if name == "cpu":
         return Device(torch.device("cpu"), f"cpu/{torch.backends.cpu.get_cpu_capability().lower()}")
-    device = torch.device(name if ":" in name else "cuda:0")
+    device = _card(name)
     if not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count():
         raise DeviceUnavailable(f"This machine has no {name}.", device=name)
     properties = torch.cuda.get_device_properties(device)
     return Device(device, f"cuda/sm_{properties.major}{properties.minor}/{properties.name}")
+
+
+def memory_of(name: str) -> tuple[int, int, int]:
+    """Bytes of a card: used by all, that there are, and the most that this process reserved."""
+    place = _card(name)
+    free, size = torch.cuda.mem_get_info(place)
+    return size - free, size, torch.cuda.max_memory_reserved(place)
+
+
+def _card(name: str) -> torch.device:
+    return torch.device(name if ":" in name else "cuda:0")
 
 
 def is_exhaustion(error: BaseException) -> bool:

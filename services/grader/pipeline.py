@@ -22,6 +22,7 @@ from services.grader.decode.box import BoxRefusal, DecodeBox, Decoded, IncomingM
 from services.grader.decode.columns import FORMS
 from services.grader.decode.contents import CONTENT_KINDS
 from services.grader.decode.protocol import BoxFinding, DecodeRequest
+from services.grader.metrics.families import family_of
 from services.grader.outcomes import Fault, GraderFault, JobFinding, Refused, Scored
 from services.grader.scorer_process import ScorerProcess
 from services.grader.scoring import JobFacts
@@ -207,6 +208,12 @@ class Pipeline:
     async def grade(self, job: Job, members: Members) -> Scored | Refused:
         """The job's outcome; GraderFault where it has none by a fault of ours."""
         task = self._task(job)
+        with self._telemetry.family(family_of(task.metric_id)):
+            result = await self._grade(job, task, members)
+        self._telemetry.found(finding.code for finding in result.findings)
+        return result
+
+    async def _grade(self, job: Job, task: Task, members: Members) -> Scored | Refused:
         metric = self._catalogue.metrics[task.metric_id]
         request = DecodeRequest(
             task.answer_kind, task.options or {}, wants_content(metric, task.answer_kind)

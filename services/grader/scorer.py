@@ -88,6 +88,16 @@ def respond(scorer: Scorer, arrays: Arrays) -> Arrays:
         return scorer_protocol.encode_fault(fault)
 
 
+def _card_memory(name: str) -> Arrays:
+    """What the card holds, for telemetry; nothing without a card."""
+    if name == CPU:
+        return {}
+    # Imported late, as by the networks: a scorer without a card need not load torch for this.
+    from services.grader.device import memory_of  # noqa: PLC0415
+
+    return scorer_protocol.encode_memory(*memory_of(name))
+
+
 def _write(sink: BinaryIO, arrays: Arrays) -> None:
     for part in frames.encode(arrays):
         sink.write(part)
@@ -119,7 +129,8 @@ def main(answer: Callable[[Scorer, Arrays], Arrays] = respond) -> None:
             return
         _write(sink, scorer_protocol.encode_ready(public_key))
         while True:
-            _write(sink, answer(scorer, frames.read(source, scorer_protocol.JOB_LIMITS)))
+            result = answer(scorer, frames.read(source, scorer_protocol.JOB_LIMITS))
+            _write(sink, {**result, **_card_memory(config.networks.device)})
     except EOFError:
         return
     except MemoryError:

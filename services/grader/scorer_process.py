@@ -16,6 +16,7 @@ from services.grader.outcomes import Fault, GraderFault
 from services.grader.process import ChildProcess
 from services.grader.scorer_protocol import ScorerConfig
 from services.grader.scoring import JobFacts, ScoringFault, SignedScore
+from services.grader.telemetry import CardMemory
 from services.kit import tracing
 from services.kit.logging import get_logger
 
@@ -29,10 +30,16 @@ class ScorerProcess:
     """One scorer child at a time, started on first use; callers take turns."""
 
     def __init__(
-        self, config: ScorerConfig, on_start: Callable[[], None], *, module: str = SCORER_MODULE
+        self,
+        config: ScorerConfig,
+        on_start: Callable[[], None],
+        *,
+        on_memory: Callable[[CardMemory], None] | None = None,
+        module: str = SCORER_MODULE,
     ) -> None:
         self._config = config
         self._on_start = on_start
+        self._on_memory = on_memory
         self._module = module
         self._child: ChildProcess | None = None
         self._turn = asyncio.Lock()
@@ -89,12 +96,18 @@ class ScorerProcess:
                         await child.send(request)
                         result = await child.receive(scorer_protocol.RESULT_LIMITS)
                 finished = True
+                self._tell_memory(result)
                 return result
             except TimeoutError:
                 raise GraderFault(Fault.DEADLINE, _STAGE) from None
             finally:
                 if not finished:
                     await self.close()
+
+    def _tell_memory(self, result: Arrays) -> None:
+        memory = scorer_protocol.decode_memory(result)
+        if memory is not None and self._on_memory is not None:
+            self._on_memory(CardMemory(*memory))
 
     async def _running(self) -> ChildProcess:
         if self._child is not None and self._child.alive:

@@ -181,6 +181,22 @@ def decode_result(arrays: Arrays) -> SignedScore:
     return SignedScore(value, error, items, missing, envelope, tuple(unknown), tuple(unfit))
 
 
+def encode_memory(used: int, size: int, peak: int) -> Arrays:
+    """What a scorer with a card adds to each result frame: bytes used, there are, most it had."""
+    return {"card_memory": np.array([used, size, peak], dtype=np.int64)}
+
+
+def decode_memory(arrays: Arrays) -> tuple[int, int, int] | None:
+    """The same; None where it is not there, or makes no sense: it is only for telemetry."""
+    if "card_memory" not in arrays:
+        return None
+    try:
+        used, size, peak = _exactly(frames.array(arrays, "card_memory", "<i8"), 3)
+    except FrameInvalid:
+        return None
+    return (used, size, peak) if min(used, size, peak) >= 0 else None
+
+
 def _exactly(array: Any, count: int) -> list[Any]:
     if len(array) != count:
         raise FrameInvalid("a list of the wrong length")

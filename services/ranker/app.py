@@ -43,7 +43,9 @@ class Ranker:
         self._catalogue = open_catalogue(settings.catalogue)
         # An unknown list of references stops the ranker here and not at its first publication.
         self._references = self._catalogue.references(settings.references).id
-        self.telemetry = Telemetry(self._catalogue)
+        self.telemetry = Telemetry(
+            self._catalogue, settings.tls.certificate if settings.tls else None
+        )
         self.watcher: Watcher | None = None
 
     async def start(self) -> int | None:

@@ -136,7 +136,7 @@ class Watcher:
             async with self._view_lock:
                 refusals = await asyncio.to_thread(self._view.apply, message.entries)
             for refusal in refusals:
-                self._telemetry.refused.labels(refusal.what).inc()
+                self._telemetry.refuse(refusal.what)
                 get_logger().error(
                     "statement refused",
                     submission_id=refusal.submission_id,
@@ -213,10 +213,12 @@ class Watcher:
             published = await self._send_to_the_end(publication)
         except GeneralLevelError as error:
             get_logger().error("standings not published", reason=error.reason, **error.metadata)
+            self._telemetry.publication_failures.inc()
             self._view.put_back(touched)
             return False
         except grpc.RpcError as error:
             get_logger().warning("standings not published", reason=from_rpc_error(error).reason)
+            self._telemetry.publication_failures.inc()
             self._view.put_back(touched)
             return False
         self._note(publication, touched)

@@ -7,15 +7,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.metrics import MetricWrapperBase
+from tools.telemetry_registries import all_series
 
-from general_level.catalogue import load
-from services.gateway.telemetry import Telemetry as GatewayTelemetry
-from services.grader.telemetry import Telemetry as GraderTelemetry
-from services.ranker.telemetry import Telemetry as RankerTelemetry
-
-_SERIES: Final = re.compile(r"\b((?:gateway|grader|ranker)_[a-z_]+)\b(?:\{([^}]*)\})?")
+_SERIES: Final = re.compile(
+    r"\b((?:gateway|grader|ranker|fleet|process)_[a-z_]+)\b(?:\{([^}]*)\})?"
+)
 _MATCHER: Final = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"([^\"]*)\"")
 _GROUPING: Final = re.compile(r"\b(?:by|on|without|ignoring)\s*\(([^)]*)\)")
 
@@ -23,32 +19,19 @@ _GROUPING: Final = re.compile(r"\b(?:by|on|without|ignoring)\s*\(([^)]*)\)")
 Exported = Mapping[str, frozenset[str]]
 
 
+#: What Prometheus adds to a series for whom it scraped.
+TARGET_LABELS: Final = frozenset({"namespace", "job", "pod"})
+
+
 @functools.cache
 def exported() -> Exported:
-    """All series of the three services as their registries describe them."""
-    found: dict[str, frozenset[str]] = {}
-    for registry in (
-        GatewayTelemetry().registry,
-        GraderTelemetry("image").registry,
-        RankerTelemetry(load(name="sample")).registry,
-    ):
-        found.update(_series(registry))
-    return found
+    """All series of the services as their registries describe them."""
+    return {name: labels for one in all_series().values() for name, labels in one.stored()}
 
 
-def _series(registry: CollectorRegistry) -> Iterator[tuple[str, frozenset[str]]]:
-    for collector in registry._collector_to_names:
-        assert isinstance(collector, MetricWrapperBase)
-        labels = frozenset(collector._labelnames)
-        for family in collector.describe():
-            if family.type == "counter":
-                yield f"{family.name}_total", labels
-            elif family.type == "histogram":
-                yield f"{family.name}_bucket", labels | {"le"}
-                yield f"{family.name}_sum", labels
-                yield f"{family.name}_count", labels
-            else:
-                yield family.name, labels
+def shared() -> set[str]:
+    """The stored names of what all gateways tell alike."""
+    return {name for one in all_series().values() if one.shared for name, _ in one.stored()}
 
 
 def named(expression: str) -> Iterator[tuple[str, Mapping[str, str]]]:

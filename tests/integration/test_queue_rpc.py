@@ -80,6 +80,35 @@ class TestTokens:
             await call(rig.grading.LeaseJobs(request, metadata=rig.token("grader")))
 
 
+class TestTelemetry:
+    async def test_each_call_of_a_grader_is_counted_once(self, rig):
+        rig.world.add_submission(rig.world.add_lab(), IMAGE[:3])
+        scored, failed, released = await rig.lease(3)
+        assert len(await rig.kept(scored, failed)) == 2
+        await rig.complete(scored)
+        await rig.complete(scored)  # as after an answer that was lost
+        fail = grading_pb2.FailJobRequest(
+            lease=ref(failed), fault=grading_pb2.JOB_FAULT_OUT_OF_MEMORY
+        )
+        await call(rig.grading.FailJob(fail, metadata=rig.token("grader")))
+        with pytest.raises(LeaseLost):
+            await call(rig.grading.FailJob(fail, metadata=rig.token("grader")))
+        back = grading_pb2.ReleaseJobsRequest(leases=[ref(released), ref(failed)])
+        await call(rig.grading.ReleaseJobs(back, metadata=rig.token("grader")))
+
+        def count(name, **labels):
+            labels = {"modality": "image", **labels}
+            return rig.telemetry.registry.get_sample_value(f"gateway_{name}", labels)
+
+        assert count("leases_granted_total") == 3
+        assert count("job_wait_seconds_count") == 3
+        assert count("leases_renewed_total") == 2
+        assert count("leases_released_total") == 1
+        assert count("job_attempts_total", outcome="scored") == 1
+        assert count("job_attempts_total", outcome="out-of-memory") == 1
+        assert count("job_attempts_total", outcome="refused") == 0
+
+
 class TestLongPoll:
     async def test_an_idle_grader_gets_a_new_job_at_once(self, rig):
         lab = rig.world.add_lab()

@@ -34,6 +34,7 @@ from services.gateway.rpc.leaderboard import LeaderboardServicer
 from services.gateway.rpc.ranking import RankingServicer
 from services.gateway.signals import Signals
 from services.gateway.storage.tables import task_results, upload_parts
+from services.gateway.telemetry import Telemetry
 from services.kit.server import Server
 from services.kit.settings import Secret
 from tests.support.queue_world import CATALOGUE, JOB, LEASE, QueueWorld, tasks_of
@@ -75,6 +76,7 @@ class Rig:
         self.folder = folder
         self.objects = stores().objects(folder)
         self.signals = HeardSignals()
+        self.telemetry = Telemetry(CATALOGUE)
         self._poll_seconds = poll_seconds
         self.port = port
         self.public = folder / "public"
@@ -107,6 +109,7 @@ class Rig:
                 commitments=commitments,
                 lease_duration=LEASE,
                 job_duration=JOB,
+                telemetry=self.telemetry,
             ),
             self.server.grpc,
         )

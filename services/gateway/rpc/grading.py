@@ -24,6 +24,7 @@ from services.gateway.leases import Ended, Fault, Leased, LeaseRef
 from services.gateway.public_folder import PublishedCommitments
 from services.gateway.signals import Signals
 from services.gateway.storage.database import Database
+from services.gateway.telemetry import Telemetry
 from services.kit import tracing
 from services.kit.clock import Clock
 from services.kit.logging import get_logger
@@ -75,6 +76,7 @@ class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
         commitments: PublishedCommitments,
         lease_duration: timedelta,
         job_duration: timedelta,
+        telemetry: Telemetry,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._database = database
@@ -87,6 +89,7 @@ class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
         self._commitments = commitments
         self._lease_duration = lease_duration
         self._job_duration = job_duration
+        self._telemetry = telemetry
         self._poll_seconds = poll_seconds
         self._returns: set[asyncio.Task[None]] = set()
 
@@ -110,7 +113,8 @@ class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
             if leased or left <= 0:
                 waiter.cancel()
                 if context.cancelled():
-                    await self._release([LeaseRef(one.job_id, one.lease_token) for one in leased])
+                    refs = [LeaseRef(one.job_id, one.lease_token) for one in leased]
+                    await self._release(refs)
                 return pb.LeaseJobsResponse(leases=[self._lease_message(one) for one in leased])
             await self._signals.wait(waiter, min(left, self._poll_seconds))
 
@@ -141,10 +145,11 @@ class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
             leased = await asyncio.shield(work)
         except asyncio.CancelledError:
             # The grader hung up in the same moment: nobody holds these leases.
-            task = asyncio.create_task(self._take_back(work))
+            task = asyncio.create_task(self._take_back(request.modality, work))
             self._returns.add(task)
             task.add_done_callback(self._returns.discard)
             raise
+        self._telemetry.leased(request.modality, self._clock.now(), leased)
         for one in leased:
             get_logger().info(
                 "job leased",
@@ -167,17 +172,19 @@ class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
             self._signals.notify(f"submission/{submission_id}")
         return leased
 
-    async def _take_back(self, work: asyncio.Future[list[Leased]]) -> None:
-        refs = [LeaseRef(one.job_id, one.lease_token) for one in await work]
-        await self._release(refs)
+    async def _take_back(self, modality: str, work: asyncio.Future[list[Leased]]) -> None:
+        leased = await work
+        self._telemetry.leased(modality, self._clock.now(), leased)
+        await self._release([LeaseRef(one.job_id, one.lease_token) for one in leased])
 
     async def KeepLeaseAlive(
         self, request: pb.KeepLeaseAliveRequest, context: Any
     ) -> pb.KeepLeaseAliveResponse:
-        await self._authenticator.require(context, "grader")
+        identity = await self._authenticator.require(context, "grader")
         kept = await self._database.run_write(
             leases.keep_alive, self._clock.now(), _refs(request.leases), self._lease_duration
         )
+        self._telemetry.renewed(identity.modality, len(kept))
         return pb.KeepLeaseAliveResponse(
             kept=[pb.LeaseRef(job_id=ref.job_id, lease_token=ref.lease_token) for ref in kept]
         )
@@ -331,11 +338,14 @@ class GradingServicer(grading_pb2_grpc.GradingServiceServicer):
         return pb.ReleaseJobsResponse()
 
     async def _release(self, refs: Sequence[LeaseRef]) -> None:
-        for modality in await self._database.run_write(leases.release, self._clock.now(), refs):
+        released = await self._database.run_write(leases.release, self._clock.now(), refs)
+        self._telemetry.released(released)
+        for modality in set(released):
             self._signals.notify(f"jobs/{modality}")
 
     def _tell(self, ended: Ended) -> None:
-        """Wakes who waits, after the commit."""
+        """Counts the ending and wakes who waits, after the commit."""
+        self._telemetry.ended(ended)
         self._signals.notify(f"submission/{ended.submission_id}")
         if ended.ledger_changed:
             self._signals.notify("ledger")

@@ -1,13 +1,17 @@
-"""Every service reads its metrics port alike: none, any free one, or the one that is named."""
+"""Series are closed sets from the start; every service reads its metrics port alike: none, any
+free one, or the one that is named."""
 
 from __future__ import annotations
 
 import io
 import json
+import shutil
 import socket
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +21,9 @@ from prometheus_client import CollectorRegistry, Gauge
 from services.gateway.settings import Settings as GatewaySettings
 from services.grader.settings import GraderSettings
 from services.kit.logging import configure_logging
-from services.kit.telemetry import MetricsServer
+from services.kit.telemetry import Certificates, Disks, MetricsServer, Registry
 from services.ranker.settings import Settings as RankerSettings
+from tests.support.certificates import Authority
 from tests.support.queue_world import GraderKey
 
 
@@ -101,3 +106,62 @@ def test_the_setting_means_the_same_everywhere(
     if text is not None:
         environ[f"{prefix}_METRICS_PORT"] = text
     assert read(environ).metrics_port == port
+
+
+def test_every_series_is_there_from_the_start_and_no_other() -> None:
+    made = Registry()
+    jobs = made.counter("jobs_total", "For the test.", modality=("image", "3d"), state=("a", "b"))
+    made.gauge("age_seconds", "For the test.")
+    made.histogram("wait_seconds", "For the test.", (1.0, 2.0), modality=("image",))
+    jobs.labels("3d", "b").inc()
+    found = {
+        sample.name: {**sample.labels, "": sample.value}
+        for family in made.collect()
+        for sample in family.samples
+        if family.name in {"jobs", "age_seconds"}
+        and (not sample.labels or tuple(sample.labels.values()) == ("3d", "b"))
+    }
+    assert found == {
+        "jobs_total": {"modality": "3d", "state": "b", "": 1.0},
+        "age_seconds": {"": 0.0},
+    }
+    for modality, state in (("image", "a"), ("image", "b"), ("3d", "a")):
+        labels = {"modality": modality, "state": state}
+        assert made.get_sample_value("jobs_total", labels) == 0
+    assert made.get_sample_value("wait_seconds_bucket", {"modality": "image", "le": "2.0"}) == 0
+    assert made.names == ["jobs_total", "age_seconds", "wait_seconds"]
+    names = {sample.name for family in made.collect() for sample in family.samples}
+    assert not [name for name in names if name.endswith("_created")]
+    assert "process_resident_memory_bytes" in names
+
+
+def test_a_registry_tells_the_disks_that_are_there(tmp_path: Path) -> None:
+    made = Registry()
+    made.register(Disks("gateway", {"objects": tmp_path, "database": tmp_path / "not" / "there"}))
+    usage = shutil.disk_usage(tmp_path)
+    assert made.get_sample_value("gateway_disk_size_bytes", {"place": "objects"}) == usage.total
+    free = made.get_sample_value("gateway_disk_free_bytes", {"place": "objects"})
+    assert free is not None
+    assert 0 < free <= usage.total
+    assert made.get_sample_value("gateway_disk_free_bytes", {"place": "database"}) is None
+
+
+def test_a_registry_tells_when_certificates_end_as_their_files_say(tmp_path: Path) -> None:
+    authority, made = Authority(), Registry()
+    files = {"public": tmp_path / "a.crt", "internal": tmp_path / "b.crt"}
+    made.register(Certificates("gateway", {**files, "client": None}))
+
+    def ends(use: str) -> float | None:
+        return made.get_sample_value(
+            "gateway_certificate_expiry_timestamp_seconds", {"use": use}
+        )  # fmt: skip
+
+    assert [ends(use) for use in (*files, "client")] == [None, None, None]
+    first, second = (
+        datetime(2030, 1, day, tzinfo=UTC) for day in (1, 2)
+    )  # fmt: skip
+    files["public"].write_bytes(authority.signed(ends=first)[0])
+    files["internal"].write_bytes(b"being written")
+    assert [ends(use) for use in files] == [first.timestamp(), None]
+    files["public"].write_bytes(authority.signed(ends=second)[0])
+    assert ends("public") == second.timestamp()

@@ -235,6 +235,8 @@ class TestPreview:
         assert change.changes[0].new_score > change.changes[0].old_score
         assert change.changes[1].new_score == change.changes[1].old_score
         assert not change_of(before, before).changes
+
+
 def test_the_submissions_that_were_completed_last_are_known(ledger):
     view = LedgerView(CATALOGUE, [KEY.public])
     names = ("sub-1", "sub-2", "sub-3", "sub-4")

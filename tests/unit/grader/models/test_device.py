@@ -13,6 +13,7 @@ from services.grader.device import (
     DeviceUnavailable,
     OutOfMemory,
     is_exhaustion,
+    memory_of,
     open_device,
 )
 
@@ -120,6 +121,17 @@ def test_which_errors_mean_that_memory_ran_out() -> None:
     assert is_exhaustion(torch.OutOfMemoryError("CUDA out of memory"))
     assert not is_exhaustion(RuntimeError("expected scalar type Float"))
     assert not is_exhaustion(OSError("out of memory"))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
+def test_a_card_says_what_of_its_memory_is_used() -> None:
+    card = open_device("cuda")
+    before = memory_of("cuda")
+    kept = torch.empty(64 * 2**20, dtype=torch.uint8, device=card.place)
+    used, size, peak = memory_of("cuda:0")
+    assert 0 < used <= size == before[1]
+    assert peak >= kept.nbytes
 
 
 @pytest.mark.gpu
