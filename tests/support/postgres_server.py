@@ -69,6 +69,11 @@ class PostgresServer:
     def _data(self) -> Path:
         return self._folder / "data"
 
+    @property
+    def log(self) -> Path:
+        """What the server said."""
+        return self._folder / "log"
+
     def url(self, database: str) -> str:
         return f"postgresql://postgres@/{database}?host={self._folder}"
 
@@ -81,7 +86,7 @@ class PostgresServer:
             "deadlock_timeout": "50ms",
         }
         words = [f"-c {name}='{value}'" for name, value in settings.items()]
-        self._control("start", "-l", str(self._folder / "log"), "-o",
+        self._control("start", "-l", str(self.log), "-o",
                       " ".join([*words, f"-k {self._folder}"]))  # fmt: skip
 
     def halt(self, mode: str = "fast") -> None:

@@ -76,7 +76,7 @@ def test_a_traceback_shows_no_local_variable(kind):
 
 
 def test_what_a_full_disk_does_not_take_is_lost_and_nothing_else() -> None:
-    full = open("/dev/full", "w", buffering=1)
+    full = open("/dev/full", "w", buffering=1)  # noqa: SIM115 - closing it fails as well
     configure_logging("gateway", stream=full)
     try:
         get_logger().info("checked", submission_id="sub_1")
