@@ -278,12 +278,7 @@ def _end_job(
     connection: Connection, now: datetime, job: JobRow, state: str, fault: Fault | None = None
 ) -> None:
     _set_job(connection, job, state=state, fault=fault, finish_time=now)
-    connection.execute(
-        update(submissions)
-        .where(submissions.c.submission_id == job.submission_id)
-        .values(tasks_done=submissions.c.tasks_done + 1)
-    )
-    touch(connection, now, job.submission_id)
+    touch(connection, now, job.submission_id, tasks_done=submissions.c.tasks_done + 1)
 
 
 def _record_result(connection: Connection, job: JobRow, **values: object) -> None:

@@ -190,12 +190,12 @@ def move(
             ledger.append_withdrawal(connection, now, submission_id, failure_reason)
 
 
-def touch(connection: Connection, now: datetime, submission_id: str) -> None:
-    """Marks a change that is not a move, so that watchers see it."""
+def touch(connection: Connection, now: datetime, submission_id: str, **values: object) -> None:
+    """Marks a change that is not a move, so that watchers see it; ``values`` are set with it."""
     connection.execute(
         update(submissions)
         .where(submissions.c.submission_id == submission_id)
-        .values(update_time=now, revision=submissions.c.revision + 1)
+        .values(update_time=now, revision=submissions.c.revision + 1, **values)
     )
 
 
