@@ -134,7 +134,6 @@ def complete_scored(
         metric=catalogue.metrics[job.metric_id],
         commitments=commitments,
     )
-    ledger.append_score(connection, now, entry, expected, trusted_keys)
     _record_result(
         connection,
         job,
@@ -146,6 +145,8 @@ def complete_scored(
         findings=stored_findings.dump(score.findings),
     )
     _end_job(connection, now, job, DONE)
+    # As late as can be: whoever appends waits for the commits of those before it.
+    ledger.append_score(connection, now, entry, expected, trusted_keys)
     finish_submission(connection, now, submission)
     return Ended(job.submission_id, job.modality, ledger_changed=True)
 
