@@ -21,7 +21,7 @@ from tests.support.replicated_platform import replicated_platform
 from tests.support.s3_server import S3Server
 
 #: A hundred times each is a few hours.
-TEST_SECONDS = 6 * 3600 if "FAULTS_TIMES" in os.environ else 900
+TEST_SECONDS = 6 * 3600 if "FAULTS_TIMES" in os.environ else 1800
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(TEST_SECONDS)]
 
