@@ -49,6 +49,10 @@ verify: $(STAMP) ## Prove that generated files are current
 bench: $(STAMP) ## Measure; prints ratios and figures of one run
 	$(PY) -m tests.benchmarks
 
+.PHONY: faults
+faults: $(STAMP) ## Break everything many times under load (FAULTS_TIMES, 10 of each) and print the table
+	FAULTS_TIMES=$${FAULTS_TIMES:-10} $(PY) -m pytest -q -n 2 tests/faults
+
 ##@ Change
 
 .PHONY: fix

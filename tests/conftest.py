@@ -24,6 +24,15 @@ def _logger(*_arguments: object) -> structlog.PrintLogger | structlog.ReturnLogg
     return structlog.PrintLogger()
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Shows the tables that tests recorded, whichever process they ran in."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "table" and report.when == "call":
+                terminalreporter.section(report.nodeid.rpartition("::")[2])
+                terminalreporter.write_line(str(value))
+
+
 @pytest.fixture(autouse=True)
 def _quiet_gateway() -> None:
     structlog.configure(logger_factory=_logger)

@@ -146,7 +146,6 @@ def complete_scored(
         rejudged.take_score(connection, job, entry, expected, trusted_keys, score.findings)
         _set_job(connection, job, state=DONE, finish_time=now)
         return Ended(job.submission_id, job.modality, outcome=Outcome.SCORED)
-    ledger.append_score(connection, now, entry, expected, trusted_keys)
     _record_result(
         connection,
         job,
@@ -158,6 +157,8 @@ def complete_scored(
         findings=stored_findings.dump(score.findings),
     )
     _end_job(connection, now, job, DONE)
+    # As late as can be: whoever appends waits for the commits of those before it.
+    ledger.append_score(connection, now, entry, expected, trusted_keys)
     finish_submission(connection, now, submission)
     return Ended(job.submission_id, job.modality, ledger_changed=True, outcome=Outcome.SCORED)
 
@@ -303,12 +304,7 @@ def _end_job(
     connection: Connection, now: datetime, job: JobRow, state: str, fault: Fault | None = None
 ) -> None:
     _set_job(connection, job, state=state, fault=fault, finish_time=now)
-    connection.execute(
-        update(submissions)
-        .where(submissions.c.submission_id == job.submission_id)
-        .values(tasks_done=submissions.c.tasks_done + 1)
-    )
-    touch(connection, now, job.submission_id)
+    touch(connection, now, job.submission_id, tasks_done=submissions.c.tasks_done + 1)
 
 
 def _record_result(connection: Connection, job: JobRow, **values: object) -> None:

@@ -85,9 +85,11 @@ def lock_job(connection: Connection, job_id: str) -> tuple[JobRow, SubmissionRow
     lock also makes "was this the last job?" exact. SQLite ignores FOR UPDATE and needs no row
     lock: it has one writer.
     """
-    submission_id = read_job(connection, job_id).submission_id
+    of_job = select(jobs.c.submission_id).where(jobs.c.job_id == job_id).scalar_subquery()
     submission = connection.execute(
-        select(submissions).where(submissions.c.submission_id == submission_id).with_for_update()
-    ).one()
+        select(submissions).where(submissions.c.submission_id == of_job).with_for_update()
+    ).one_or_none()
+    if submission is None:
+        raise LeaseLost(job_id=job_id)
     job = connection.execute(select(jobs).where(jobs.c.job_id == job_id).with_for_update()).one()
     return job, submission

@@ -246,8 +246,13 @@ def _append(connection: Connection, now: datetime, kind: str, entry: pb.LedgerEn
         & (score_ledger.c.kind == kind)
         & (score_ledger.c.task_id == task_id)
     )
-    edition = connection.scalar(select(func.max(score_ledger.c.edition)).where(of_same)) or 0
-    entry.position = read_head(connection) + 1
+    edition, head = connection.execute(
+        select(
+            select(func.max(score_ledger.c.edition)).where(of_same).scalar_subquery(),
+            select(func.max(score_ledger.c.position)).scalar_subquery(),
+        )
+    ).one()
+    entry.position = (head or 0) + 1
     entry.append_time.CopyFrom(to_timestamp(now))
     connection.execute(
         insert(score_ledger).values(
@@ -256,7 +261,7 @@ def _append(connection: Connection, now: datetime, kind: str, entry: pb.LedgerEn
             kind=kind,
             submission_id=about.submission_id,
             task_id=task_id,
-            edition=edition + 1,
+            edition=(edition or 0) + 1,
             entry=entry.SerializeToString(),
         )
     )

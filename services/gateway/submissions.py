@@ -236,12 +236,12 @@ def _trace_end(row: SubmissionRow, to: State, failure_reason: str) -> None:
     )
 
 
-def touch(connection: Connection, now: datetime, submission_id: str) -> None:
-    """Marks a change that is not a move, so that watchers see it."""
+def touch(connection: Connection, now: datetime, submission_id: str, **values: object) -> None:
+    """Marks a change that is not a move, so that watchers see it; ``values`` are set with it."""
     connection.execute(
         update(submissions)
         .where(submissions.c.submission_id == submission_id)
-        .values(update_time=now, revision=submissions.c.revision + 1)
+        .values(update_time=now, revision=submissions.c.revision + 1, **values)
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TextIO
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 
@@ -16,6 +17,7 @@ def configure_logging(
 
     Events carry ``service``, ``level`` and an ISO 8601 UTC ``timestamp``; ids such as
     ``submission_id`` and ``job_id`` are keys of their own, so that one search follows a submission.
+    An event that cannot be written is lost.
     """
     out = stream or sys.stderr
     render: list[structlog.typing.Processor]
@@ -32,10 +34,25 @@ def configure_logging(
             *render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=out),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _Lossy(out))),
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.bind_contextvars(service=service)
+
+
+class _Lossy:
+    """A stream that raises nothing: no work ends because a full disk does not take what it says."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
 
 
 def get_logger(**values: object) -> structlog.typing.FilteringBoundLogger:

@@ -78,7 +78,7 @@ async def test_an_upload_cut_at_random_bytes_goes_on_until_it_is_whole(
     # The first cuts come within the handshake and the create.
     budgets = iter([chance.randrange(1, 3_000) for _ in range(3)])
     cuts = iter([*budgets, *(chance.randrange(100_000, 5 * MIB) for _ in range(8))])
-    async with BreakingProxy(gateway.ports.public, cuts) as proxy:
+    async with BreakingProxy(gateway.ports.public, budgets=cuts) as proxy:
 
         def submit():
             with Client(f"127.0.0.1:{proxy.port}", lab.token, insecure=True, retry=RETRY) as client:

@@ -1,4 +1,4 @@
-"""A TCP proxy that cuts each connection after a given number of bytes from the client."""
+"""A TCP proxy that breaks: it cuts connections after some bytes, or lets nothing through at all."""
 
 from __future__ import annotations
 
@@ -10,17 +10,28 @@ _READ_BYTES = 16 * 1024
 
 
 class BreakingProxy:
-    """Forwards to a port of this machine; the n-th connection is cut after ``budgets[n]`` bytes.
+    """Forwards to ports of this machine; the n-th connection is cut after ``budgets[n]`` bytes.
 
-    When the budgets are used up, connections last. Use it as an async context manager.
+    When the budgets are used up, connections last. Of several ports each connection takes the next
+    one that answers, as behind a balancer. Use it as an async context manager.
     """
 
-    def __init__(self, port: int, budgets: Iterator[int]) -> None:
-        self._target = port
-        self._budgets = budgets
+    def __init__(self, *ports: int, budgets: Iterator[int] | None = None) -> None:
+        self._targets = list(ports)
+        self._budgets = budgets or iter(())
         self._tasks: set[asyncio.Task[None]] = set()
+        self._whole = asyncio.Event()
+        self._whole.set()
         self.cuts = 0
         self.port = 0
+
+    def part(self) -> None:
+        """From now on no byte passes either way and nobody is told, as in a parted network."""
+        self._whole.clear()
+
+    def heal(self) -> None:
+        """What was sent meanwhile arrives, as it does when TCP sends it again."""
+        self._whole.set()
 
     async def __aenter__(self) -> BreakingProxy:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -39,31 +50,51 @@ class BreakingProxy:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         budget = next(self._budgets, None)
-        onward_reader, onward_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        back = asyncio.create_task(_copy(onward_reader, writer, None))
+        ends = [writer]
         try:
-            if await _copy(reader, onward_writer, budget):
-                self.cuts += 1
+            await self._whole.wait()
+            onward_reader, onward_writer = await self._connect()
+            ends.append(onward_writer)
+            ways = [
+                asyncio.create_task(self._copy(reader, onward_writer, budget)),
+                asyncio.create_task(self._copy(onward_reader, writer, None)),
+            ]
+            try:
+                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+                if ways[0].done() and ways[0].result():
+                    self.cuts += 1
+            finally:
+                for way in ways:
+                    way.cancel()
+        except ConnectionError:
+            pass
         finally:
-            back.cancel()
-            for end in (writer, onward_writer):
+            for end in ends:
                 # As a cable that is pulled: no goodbye.
                 end.transport.abort()
 
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        for _ in self._targets:
+            port = self._targets.pop(0)
+            self._targets.append(port)
+            with suppress(OSError):
+                return await asyncio.open_connection("127.0.0.1", port)
+        raise ConnectionRefusedError
 
-async def _copy(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, budget: int | None
-) -> bool:
-    """Copies until the end or until ``budget`` bytes have passed. Whether the budget ended it."""
-    left = budget
-    with suppress(ConnectionError):
-        while left is None or left > 0:
-            data = await reader.read(_READ_BYTES if left is None else min(_READ_BYTES, left))
-            if not data:
-                return False
-            writer.write(data)
-            await writer.drain()
-            if left is not None:
-                left -= len(data)
-        return True
-    return False
+    async def _copy(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, budget: int | None
+    ) -> bool:
+        """Copies to the end or until ``budget`` bytes have passed. Whether the budget ended it."""
+        left = budget
+        with suppress(ConnectionError):
+            while left is None or left > 0:
+                data = await reader.read(_READ_BYTES if left is None else min(_READ_BYTES, left))
+                await self._whole.wait()
+                if not data:
+                    return False
+                writer.write(data)
+                await writer.drain()
+                if left is not None:
+                    left -= len(data)
+            return True
+        return False

@@ -8,6 +8,8 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from services.gateway import identity
@@ -23,8 +25,9 @@ _UNLIMITED = resource.RLIM_INFINITY
 class GatewayProcess:
     """``python -m services.gateway serve`` over a folder. Stop it with ``stop`` or ``kill``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
         self.folder = folder
+        self._settings = dict(settings or {})
         self._process: subprocess.Popen[str] | None = None
         self.port = 0
         self.internal_port = 0
@@ -42,6 +45,7 @@ class GatewayProcess:
             "GATEWAY_INTERNAL_ADDRESS": "127.0.0.1:0",
             "GATEWAY_METRICS_PORT": "0",
             "GATEWAY_DRAIN_SECONDS": "1",
+            **self._settings,
         }
         self._process = subprocess.Popen(
             [sys.executable, "-m", "services.gateway", "serve"],
@@ -57,6 +61,9 @@ class GatewayProcess:
             if line.startswith("{") and (event := json.loads(line))["event"] == "gateway serves":
                 self.port = event["public_port"]
                 self.internal_port = event["internal_port"]
+                # What it says later is read, too: else it would wait for a reader.
+                self._reader = threading.Thread(target=self._process.stderr.read)
+                self._reader.start()
                 return
         raise AssertionError("the gateway did not start:\n" + "".join(said))
 
@@ -77,8 +84,10 @@ class GatewayProcess:
         if self._process is None:
             return 0
         self._process.send_signal(number)
-        _out, _err = self._process.communicate(timeout=60)
-        status = self._process.returncode
+        status = self._process.wait(timeout=60)
+        self._reader.join()
+        assert self._process.stderr is not None
+        self._process.stderr.close()
         self._process = None
         return status
 

@@ -7,12 +7,14 @@ import signal
 import socket
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from general_level.catalogue import Catalogue, Task
 from general_level.client import Client
+from services.gateway.storage.database import Database
+from services.gateway.storage.tables import tokens
 from services.platform.app import Ports, start
 from services.platform.home import Home
 from services.platform.processes import Supervisor
@@ -28,6 +30,25 @@ def free_ports(count: int) -> list[int]:
     for one in sockets:
         one.close()
     return ports
+
+
+def copy_tokens(source_url: str, target_url: str) -> None:
+    """Makes the services' tokens, which a home registers in its own database, known in another."""
+    with closing(Database(source_url)) as source, source.read() as connection:
+        rows = [dict(row) for row in connection.execute(tokens.select()).mappings()]
+    with closing(Database(target_url)) as target, target.write() as connection:
+        connection.execute(tokens.insert(), rows)
+
+
+def secrets_of(home: Home) -> dict[str, str]:
+    """What nobody may find in a log, by the name of its file."""
+    found = {path.name: path.read_text() for path in home.secrets.iterdir() if path.is_file()}
+    return {
+        # The longest line of a PEM file is the key; the others are the same in all.
+        name: max(text.splitlines(), key=len)
+        for name, text in found.items()
+        if not name.endswith(".pub")
+    }
 
 
 @dataclass(slots=True)
@@ -71,11 +92,15 @@ def running_platform(
     *,
     catalogue: str = "general-bench",
     canary: str = "",
+    place: Path | None = None,
 ) -> Iterator[Platform]:
-    """Seals a synthetic benchmark of these tasks and runs everything over it."""
+    """Seals a synthetic benchmark of these tasks and runs everything over it.
+
+    Its home is at ``place``, or else in the folder.
+    """
     benchmark = folder / "benchmark"
     write_benchmark(benchmark, tasks, items, canary=canary)
-    home = Home(folder / "home", catalogue)
+    home = Home(place or folder / "home", catalogue)
     home.prepare()
     home.seal(benchmark, allow_unmatched=True)
     ports = Ports(*free_ports(4), grader_metrics=0)

@@ -38,11 +38,14 @@ def _programs() -> Path:
 class PostgresServer:
     """One cluster in a folder of its own below /tmp: a socket's path is short. ``stop`` removes it.
 
+    With ``durable`` each commit waits for the disk, as in production.
+
     As root the programs run in a user namespace in which they are somebody else: no user has to be
     made, and no folder opened to one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
+        self._durable = durable
         self.programs = _programs()
         self._folder = Path(tempfile.mkdtemp(prefix="pg-"))
         self._as_somebody: tuple[str, ...] = ()
@@ -69,19 +72,24 @@ class PostgresServer:
     def _data(self) -> Path:
         return self._folder / "data"
 
+    @property
+    def log(self) -> Path:
+        """What the server said."""
+        return self._folder / "log"
+
     def url(self, database: str) -> str:
         return f"postgresql://postgres@/{database}?host={self._folder}"
 
     def start(self) -> None:
-        # fsync off: what is tested here survives a killed server, not a power cut.
+        # fsync off: what the tests test survives a killed server, not a power cut.
         settings = {
             "listen_addresses": "",
-            "fsync": "off",
+            "fsync": "on" if self._durable else "off",
             "max_connections": "200",
             "deadlock_timeout": "50ms",
         }
         words = [f"-c {name}='{value}'" for name, value in settings.items()]
-        self._control("start", "-l", str(self._folder / "log"), "-o",
+        self._control("start", "-l", str(self.log), "-o",
                       " ".join([*words, f"-k {self._folder}"]))  # fmt: skip
 
     def halt(self, mode: str = "fast") -> None:

@@ -1,4 +1,4 @@
-"""The child processes of this process, found as an operator would: in /proc."""
+"""The child processes of a process, found as an operator would: in /proc."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ import os
 from pathlib import Path
 
 
-def children(module: str) -> list[int]:
-    """Process ids of this process's living children that run ``python -m module``."""
+def children(word: str, parent: int | None = None) -> list[int]:
+    """Process ids of the living children of ``parent``, or else of this process, by their command.
+
+    One of its words is ``word``: the module in ``python -m module``.
+    """
+    parent = os.getpid() if parent is None else parent
     found = []
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
             continue
         try:
-            parent = int(folder.joinpath("stat").read_text().rsplit(")", 1)[1].split()[1])
+            its_parent = int(folder.joinpath("stat").read_text().rsplit(")", 1)[1].split()[1])
             words = folder.joinpath("cmdline").read_bytes().split(b"\0")
         except (OSError, IndexError):
             continue
-        if parent == os.getpid() and module.encode() in words:
+        if its_parent == parent and word.encode() in words:
             found.append(int(folder.name))
     return sorted(found)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,14 +19,13 @@ from services.gateway import agreement, identity
 from services.gateway.app import Gateway
 from services.gateway.settings import Settings
 from services.gateway.states import FINAL
-from services.gateway.storage.database import Database
-from services.gateway.storage.tables import submissions, tokens
+from services.gateway.storage.tables import submissions
 from services.kit.clock import ManualClock
 from services.platform.app import Ports, specs
 from services.platform.home import Home
 from services.platform.processes import Supervisor
 from tests.support.background import GATEWAY_THREAD
-from tests.support.platform import free_ports
+from tests.support.platform import copy_tokens, free_ports
 from tests.support.stores import Stores
 from tests.support.synthetic import scored_tasks, write_archive, write_benchmark
 from tests.support.wait import eventually
@@ -78,14 +77,6 @@ class RealLabGateway:
         eventually(state, 60, f"{submission_id} is finished")
 
 
-def _copy_tokens(source_url: str, target_url: str) -> None:
-    """Makes the services' tokens, which a home registers in its own database, known in another."""
-    with closing(Database(source_url)) as source, source.read() as connection:
-        rows = [dict(row) for row in connection.execute(tokens.select()).mappings()]
-    with closing(Database(target_url)) as target, target.write() as connection:
-        connection.execute(tokens.insert(), rows)
-
-
 @contextmanager
 def real_lab_gateway(folder: Path, stores: Stores | None = None) -> Iterator[RealLabGateway]:
     """Seals a small benchmark and starts all three services over it."""
@@ -99,7 +90,7 @@ def real_lab_gateway(folder: Path, stores: Stores | None = None) -> Iterator[Rea
     environ = dict(by_name.pop("gateway").environ)
     if stores is not None:
         environ |= stores.environment(folder)
-        _copy_tokens(home.database_url, environ["GATEWAY_DATABASE_URL"])
+        copy_tokens(home.database_url, environ["GATEWAY_DATABASE_URL"])
     gateway = Gateway(Settings.from_env(environ), clock)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name=GATEWAY_THREAD, daemon=True)

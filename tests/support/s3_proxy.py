@@ -1,4 +1,4 @@
-"""Stands before a server of S3 and makes it ill: 503 for every request, or no answer at all.
+"""Stands before a server of S3 and makes it ill: 503 for every request, late answers, or none.
 
 It also mends the one thing in which rclone is none: the answer to a range has status 200 there,
 with the right bytes and ``Content-Range``; S3 and every client of it have 206.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import threading
+import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -38,9 +39,19 @@ class IllS3:
         """No answer until `recover`."""
         self._server.well.clear()
 
+    def slow_down(self, seconds: float) -> None:
+        """Every answer comes so much later until `recover`."""
+        self._server.delay_seconds = seconds
+
     def recover(self) -> None:
         self._server.refused = frozenset()
+        self._server.delay_seconds = 0.0
         self._server.well.set()
+
+    @property
+    def requests(self) -> int:
+        """How many requests were answered."""
+        return self._server.answers.total()
 
     def refused(self, times: int) -> bool:
         """Whether so many requests were refused."""
@@ -65,6 +76,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.target = target
         self.refused: frozenset[str] = frozenset()
+        self.delay_seconds = 0.0
         self.well = threading.Event()
         self.well.set()
         self.answers: Counter[int] = Counter()
@@ -80,6 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _pass_on(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         self.server.well.wait()
+        time.sleep(self.server.delay_seconds)
         if self.command in self.server.refused:
             self._answer(503, [("content-type", "application/xml")], _BUSY)
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from datetime import datetime, timedelta
@@ -72,3 +73,16 @@ def test_a_traceback_shows_no_local_variable(kind):
     structlog.contextvars.clear_contextvars()
     assert "ValueError: 11" in out.getvalue()
     assert "canary-3c11" not in out.getvalue()
+
+
+def test_what_a_full_disk_does_not_take_is_lost_and_nothing_else() -> None:
+    full = open("/dev/full", "w", buffering=1)  # noqa: SIM115 - closing it fails as well
+    configure_logging("gateway", stream=full)
+    try:
+        get_logger().info("checked", submission_id="sub_1")
+        get_logger().error("broken", exc_info=ValueError("wrong"))
+    finally:
+        structlog.reset_defaults()
+        structlog.contextvars.clear_contextvars()
+        with contextlib.suppress(OSError):
+            full.close()

@@ -1,0 +1,1 @@
+"""Faults under load: what breaks, how long that is felt, and that nothing is lost or done twice."""
