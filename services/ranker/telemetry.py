@@ -30,6 +30,11 @@ class Telemetry:
             "Entries of the ledger that the published standings do not reflect yet.",
             registry=self.registry,
         )
+        self.checkpoint = Gauge(
+            "ranker_checkpoint_position",
+            "Position up to which a restart needs not verify again; 0 without a checkpoint.",
+            registry=self.registry,
+        )
         self.publications = Counter(
             "ranker_publications_total", "Publications made.", registry=self.registry
         )

@@ -19,6 +19,7 @@ BENCHMARKS = (
     "bench_generation_metrics",
     "bench_decode_box",
     "bench_ranker",
+    "bench_ranker_restart",
     "bench_platform",
 )
 

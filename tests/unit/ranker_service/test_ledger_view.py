@@ -9,6 +9,7 @@ import pytest
 from general_level.v1 import ranking_pb2, submission_pb2
 from general_level.wire import to_timestamp
 from services.ranker.ledger_view import LedgerBroken, LedgerView
+from services.ranker.verifying import Verifier
 from tests.support.queue_world import CATALOGUE, NOON, GraderKey, statement, tasks_of
 
 TASK, OTHER = tasks_of("image")[:2]
@@ -62,7 +63,7 @@ def ledger():
 
 @pytest.fixture
 def view():
-    return LedgerView(CATALOGUE, [KEY.public])
+    return LedgerView(CATALOGUE, Verifier([KEY.public]))
 
 
 class TestModels:
