@@ -14,6 +14,9 @@ from tests.containers.fleet_rig import IMAGE, Rig, SocketRelay, build_image, sta
 from tests.support.docker_engine import DockerEngine
 from tests.support.wait import eventually
 
+#: On a machine with much other work an engine takes its time.
+pytestmark = pytest.mark.timeout(600)
+
 _NAMES = itertools.count()
 IMAGE_JOBS = Modality.IMAGE
 

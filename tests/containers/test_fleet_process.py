@@ -17,6 +17,9 @@ from tests.containers.fleet_rig import Rig, build_image, started
 from tests.support.docker_engine import DockerEngine
 from tests.support.wait import eventually
 
+#: On a machine with much other work an engine takes its time.
+pytestmark = pytest.mark.timeout(600)
+
 ROOT = Path(__file__).parents[2]
 LOCK = "fleet-process-fleet-lock"
 

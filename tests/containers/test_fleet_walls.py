@@ -12,6 +12,9 @@ from tests.containers.fleet_rig import NETWORK, build_image, started
 from tests.support.docker_engine import DockerEngine
 from tests.support.wait import eventually
 
+#: On a machine with much other work an engine takes its time.
+pytestmark = pytest.mark.timeout(600)
+
 _MIB = 1024 * 1024
 
 #: Run inside a grader's container, as what an intruder there would try.
