@@ -16,6 +16,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from general_level.catalogue import Modality, load
 from services.gateway.telemetry import Telemetry as GatewayTelemetry
+from services.grader.fleet_telemetry import Telemetry as FleetTelemetry
 from services.grader.telemetry import Telemetry as GraderTelemetry
 from services.ranker.telemetry import Telemetry as RankerTelemetry
 
@@ -72,6 +73,7 @@ def services() -> tuple[Service, ...]:
         Service("Gateway", "GATEWAY_METRICS_PORT", gateway.registry, gateway.shared),
         Service("Grader", "GRADER_METRICS_PORT", GraderTelemetry("image").registry),
         Service("Ranker", "RANKER_METRICS_PORT", ranker.registry),
+        Service("Fleet", "FLEET_METRICS_PORT", FleetTelemetry(tuple(Modality)).registry),
     )
 
 

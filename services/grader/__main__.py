@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
 import sys
@@ -105,6 +106,13 @@ def task_row(bench: Catalogue, task: Task, manifest: Manifest) -> dict[str, str]
         "oracle": oracle,
         "weights": ", ".join(weights.id for weights in manifest.needed_by(task.metric_id)),
     }
+
+
+@main.command()
+def fleet() -> None:
+    """Keep as many graders in containers as the queue asks for; settings are FLEET_*."""
+    # Imported late: the other commands need no container engine.
+    importlib.import_module("services.grader.fleet").main.callback()
 
 
 for _command in (seal_command.seal, seal_command.keygen, seal_command.open_commitment):

@@ -76,6 +76,7 @@ def specs(home: Home, ports: Ports) -> list[ProcessSpec]:
                 "RANKER_TOKEN_FILE": str(home.token_file("ranker")),
                 "RANKER_TRUSTED_KEYS": str(home.trusted_keys),
                 "RANKER_CATALOGUE": home.catalogue_spec,
+                "RANKER_CHECKPOINT": str(home.folder / "ranker.checkpoint"),
                 "RANKER_METRICS_PORT": _port(ports.ranker_metrics),
             },
             stop_wave=1,

@@ -15,11 +15,13 @@ from services.kit.connection import Connection
 from services.kit.health import HealthServer
 from services.kit.logging import configure_logging, get_logger
 from services.kit.telemetry import MetricsServer
+from services.ranker.checkpoint import CheckpointFile, basis_of
 from services.ranker.ledger_view import LedgerView
 from services.ranker.previews import Previewer
 from services.ranker.publisher import BoardComputer
 from services.ranker.settings import Settings
 from services.ranker.telemetry import Telemetry
+from services.ranker.verifying import Verifier
 from services.ranker.watcher import Watcher
 
 #: As the gateway's own limit.
@@ -61,10 +63,13 @@ class Ranker:
             ranking_pb2_grpc.RankingServiceStub,
         )
         await self.health.start()
+        self.verifier = Verifier(self.settings.trusted_keys, self.settings.verifiers)
+        view, saved = self._view(self.verifier)
         self.watcher = Watcher(
             connection=self._connection,
             token=self.settings.token,
-            view=LedgerView(self._catalogue, self.settings.trusted_keys),
+            view=view,
+            checkpoints=saved,
             computer=BoardComputer(self._catalogue, self._references, self.settings.convention),
             clock=self._clock,
             telemetry=self.telemetry,
@@ -86,8 +91,21 @@ class Ranker:
         )
         return self._metrics.port
 
+    def _view(self, verifier: Verifier) -> tuple[LedgerView, CheckpointFile | None]:
+        """The ledger's view, from the checkpoint if there is one that can be used."""
+        path = self.settings.checkpoint
+        if path is None:
+            return LedgerView(self._catalogue, verifier), None
+        file = CheckpointFile(path, self.settings.checkpoint_key)
+        found = file.load(basis_of(self._catalogue, verifier.trusted_keys))
+        if found is not None:
+            get_logger().info("goes on from a checkpoint", ledger_position=found.position)
+        return LedgerView(self._catalogue, verifier, found), file
+
     async def _announce(self, watcher: Watcher) -> None:
         await watcher.caught_up.wait()
+        # From here on statements come one by one.
+        await asyncio.to_thread(self.verifier.close)
         self.health.set_ready(True)
 
     async def wait(self) -> None:
@@ -100,6 +118,9 @@ class Ranker:
         self.health.set_ready(False)
         self._task.cancel()
         await asyncio.gather(self._task, self._announcing, return_exceptions=True)
+        if self.watcher is not None:
+            await self.watcher.save_checkpoint()
+        await asyncio.to_thread(self.verifier.close)
         await self._connection.close()
         await self.health.stop()
         self._metrics.close()

@@ -3,27 +3,39 @@
 Every statement is verified here again, with the ranker's own list of trusted keys: a gateway that
 was broken into can hide a score, but cannot make one. Of a submission with one bad statement
 nothing is ranked.
+
+A view may begin with a checkpoint. It then takes the entries up to there as its former self judged
+them, and gives no models before their digest has proved that they are the same.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from general_level.catalogue.mapping import is_legal
 from general_level.catalogue.model import Catalogue
-from general_level.errors import GeneralLevelError, ReceiptInvalid
-from general_level.receipts import verify_envelope
+from general_level.errors import GeneralLevelError
 from general_level.v1 import ranking_pb2 as pb
 from general_level.wire import from_timestamp, to_rfc3339
+from services.ranker.checkpoint import Checkpoint, LedgerChain, RefusedAt, basis_of
 from services.ranker.standings import ModelEntry, TaskScore
+from services.ranker.verifying import Claims, Opened, Verifier
 
 
 class LedgerBroken(GeneralLevelError):
     """The ledger that the gateway shows is not the one that was read before."""
 
     reason = "LEDGER_BROKEN"
+
+
+class CheckpointDisagrees(GeneralLevelError):
+    """The ledger that the gateway shows is not the one that the checkpoint is about."""
+
+    reason = "CHECKPOINT_DISAGREES"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,35 +61,108 @@ class _Submission:
 class LedgerView:
     """Applies entries in order; gives the models and says which boards they touch."""
 
-    def __init__(self, catalogue: Catalogue, trusted_keys: Sequence[bytes]) -> None:
+    def __init__(
+        self, catalogue: Catalogue, verifier: Verifier, checkpoint: Checkpoint | None = None
+    ) -> None:
         self._catalogue = catalogue
-        self._trusted_keys = tuple(trusted_keys)
-        self._submissions: dict[str, _Submission] = {}
+        self._verifier = verifier
         self._covered = _covered_boards(catalogue)
+        self.basis = basis_of(catalogue, verifier.trusted_keys)
+        self._begin(checkpoint)
+
+    def _begin(self, checkpoint: Checkpoint | None) -> None:
+        #: Entries up to its position are as it says; None once that is proved.
+        self._unproved = checkpoint
+        self._former: dict[int, RefusedAt] = (
+            {one.position: one for one in checkpoint.refusals} if checkpoint else {}
+        )
+        self._chain = LedgerChain()
+        self._refusals: list[RefusedAt] = []
+        self._submissions: dict[str, _Submission] = {}
         self._touched: set[str] = set()
         #: The newest position that was applied.
         self.position = 0
-        #: When that entry was appended, RFC 3339; empty before the first.
-        self.as_of = ""
+        self._appended: Timestamp | None = None
         #: The newest position that can change a board or the state of a submission.
         self.relevant_position = 0
+
+    @property
+    def as_of(self) -> str:
+        """When the newest entry was appended, RFC 3339; empty before the first."""
+        return to_rfc3339(from_timestamp(self._appended)) if self._appended is not None else ""
+
+    @property
+    def unproved_position(self) -> int:
+        """Where the checkpoint is that the entries have still to prove; 0 without one."""
+        return self._unproved.position if self._unproved is not None else 0
+
+    def start_over(self) -> None:
+        """Forgets all entries and the checkpoint: the next one is the first, and is verified."""
+        self._begin(None)
+
+    def checkpoint(self) -> Checkpoint:
+        """What was verified up to here, for a later self."""
+        assert self._unproved is None
+        return Checkpoint(
+            self.basis,
+            self.position,
+            self._chain.digest(),
+            list(self._refusals),
+            {
+                submission_id: sorted(submission.about)
+                for submission_id, submission in self._submissions.items()
+                if submission.about != _completed_about(submission)
+            },
+        )
 
     def apply(self, entries: Iterable[pb.LedgerEntry]) -> list[Refusal]:
         """Takes entries in the order of the ledger; returns what did not verify.
 
-        Raises LedgerBroken unless the positions continue without a gap.
+        Raises LedgerBroken unless the positions continue without a gap, and CheckpointDisagrees
+        where they are not those of the checkpoint: nothing is to be taken from the view then.
         """
+        entries = list(entries)
+        opened = self._opened(entries)
         refusals: list[Refusal] = []
         for entry in entries:
             if entry.position != self.position + 1:
                 raise LedgerBroken(expected=self.position + 1, position=entry.position)
-            refusals += self._apply(entry)
+            self._chain.add(entry)
+            found = self._apply(entry, opened.get(entry.position))
+            refusals += found
+            self._refusals += [
+                RefusedAt(entry.position, one.submission_id, one.task_id, one.what) for one in found
+            ]
             self.position = entry.position
-            self.as_of = to_rfc3339(from_timestamp(entry.append_time))
+            self._appended = entry.append_time
+            if self._unproved is not None and self.position == self._unproved.position:
+                self._prove(self._unproved)
         return refusals
+
+    def _opened(self, entries: Iterable[pb.LedgerEntry]) -> dict[int, Opened]:
+        """The statements that are to be verified, by their positions."""
+        scores = [
+            entry
+            for entry in entries
+            if entry.WhichOneof("entry") == "score"
+            and entry.position > self.unproved_position
+            and entry.score.task_id in self._catalogue.tasks
+        ]
+        opened = self._verifier.open([entry.score.envelope for entry in scores])
+        return {entry.position: one for entry, one in zip(scores, opened, strict=True)}
+
+    def _prove(self, checkpoint: Checkpoint) -> None:
+        """Ends the trust in a checkpoint: what was read is what it is about, or worth nothing."""
+        if self._chain.digest() != checkpoint.digest:
+            raise CheckpointDisagrees(position=checkpoint.position)
+        for submission_id, submission in self._submissions.items():
+            known = checkpoint.about.get(submission_id)
+            submission.about = set(known) if known is not None else _completed_about(submission)
+        self._unproved, self._former = None, {}
 
     def models(self) -> list[ModelEntry]:
         """Every completed submission without a refused statement."""
+        assert self._unproved is None, "entries that nobody has verified are not ranked"
         return [
             ModelEntry(
                 submission_id=submission_id,
@@ -104,10 +189,12 @@ class LedgerView:
         """
         new: dict[str, dict[str, TaskScore]] = {}
         refused = []
-        for score in scores:
+        scores = list(scores)
+        opened = self._verifier.open([score.envelope for score in scores])
+        for score, statement in zip(scores, opened, strict=True):
             known = self._submissions.get(score.submission_id, _Submission())
             tried = _Submission(about=set(known.about))
-            if self._fault(score, tried) or len(tried.about) > 1:
+            if self._fault(score, tried, statement) or len(tried.about) > 1:
                 refused.append(score.submission_id)
             else:
                 new.setdefault(score.submission_id, {})[score.task_id] = _task_score(score)
@@ -147,17 +234,25 @@ class LedgerView:
         """Says that boards were taken and could not be published."""
         self._touched.update(board_ids)
 
-    def _apply(self, entry: pb.LedgerEntry) -> list[Refusal]:
+    def _apply(self, entry: pb.LedgerEntry, opened: Opened | None) -> list[Refusal]:
         match entry.WhichOneof("entry"):
             case "score":
                 submission = self._submissions.setdefault(entry.score.submission_id, _Submission())
-                refusals = self._take_score(submission, entry.score)
+                if self._unproved is not None:
+                    refusals = self._as_before(submission, entry.position)
+                    if not refusals:
+                        submission.scores[entry.score.task_id] = _task_score(entry.score)
+                else:
+                    refusals = self._take_score(submission, entry.score, opened)
             case "completion":
                 submission = self._submissions.setdefault(
                     entry.completion.submission_id, _Submission()
                 )
                 submission.completion, submission.position = entry.completion, entry.position
-                refusals = self._check_about(submission)
+                if self._unproved is not None:
+                    refusals = self._as_before(submission, entry.position)
+                else:
+                    refusals = self._check_about(submission)
             case "withdrawal":
                 withdrawn = self._submissions.pop(entry.withdrawal.submission_id, None)
                 if withdrawn is None:
@@ -170,34 +265,34 @@ class LedgerView:
             self.relevant_position = entry.position
         return refusals
 
-    def _take_score(self, submission: _Submission, score: pb.ScoreEntry) -> list[Refusal]:
-        what = self._fault(score, submission)
+    def _as_before(self, submission: _Submission, position: int) -> list[Refusal]:
+        """The verdict of a former self on an entry up to the checkpoint."""
+        former = self._former.get(position)
+        if former is None:
+            return []
+        submission.refused = True
+        return [Refusal(former.submission_id, former.task_id, former.what)]
+
+    def _take_score(
+        self, submission: _Submission, score: pb.ScoreEntry, opened: Opened | None
+    ) -> list[Refusal]:
+        what = self._fault(score, submission, opened)
         if what:
             submission.refused = True
             return [Refusal(score.submission_id, score.task_id, what)]
         submission.scores[score.task_id] = _task_score(score)
         return self._check_about(submission) if submission.completion is not None else []
 
-    def _fault(self, score: pb.ScoreEntry, submission: _Submission) -> str:
+    def _fault(self, score: pb.ScoreEntry, submission: _Submission, opened: Opened | None) -> str:
         """What is wrong with a score; empty if it may count."""
         task = self._catalogue.tasks.get(score.task_id)
         if task is None:
             return "task"
         metric = self._catalogue.metrics[task.metric_id]
-        try:
-            statement = verify_envelope(score.envelope, self._trusted_keys)
-        except ReceiptInvalid as invalid:
-            return invalid.metadata.get("what", "envelope")
+        if not isinstance(opened, Claims):
+            return opened or "envelope"
         error = score.standard_error if score.HasField("standard_error") else None
-        signed = (
-            statement.submission_id,
-            statement.task_id,
-            statement.value,
-            statement.standard_error,
-            statement.item_count,
-            statement.missing_count,
-        )
-        if signed != (
+        if opened[:6] != (
             score.submission_id,
             score.task_id,
             score.value,
@@ -206,11 +301,11 @@ class LedgerView:
             score.missing_count,
         ):
             return "mismatch"
-        if (statement.metric_id, statement.metric_version) != (metric.id, metric.version):
+        if (opened.metric_id, opened.metric_version) != (metric.id, metric.version):
             return "metric"
         if not is_legal(metric, score.value):
             return "value"
-        submission.about.add((statement.archive_sha256, statement.catalogue_id))
+        submission.about.add((opened.archive_sha256, opened.catalogue_id))
         return ""
 
     def _check_about(self, submission: _Submission) -> list[Refusal]:
@@ -229,6 +324,12 @@ def _task_score(score: pb.ScoreEntry) -> TaskScore:
         n=score.item_count,
         stderr=score.standard_error if score.HasField("standard_error") else None,
     )
+
+
+def _completed_about(submission: _Submission) -> set[tuple[str, str]]:
+    """What its statements are about if the completion of a submission tells; nothing before it."""
+    completion = submission.completion
+    return {(completion.archive_sha256, completion.catalogue_id)} if completion else set()
 
 
 def _covered_boards(catalogue: Catalogue) -> dict[str, frozenset[str]]:

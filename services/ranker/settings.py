@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from general_level.trusted_keys import read_trusted_keys
 from services.kit.settings import Environment, Secret, SettingInvalid
 from services.kit.tls import ClientTls, client_files
 from services.ranker.formulas.conventions import Convention
+from services.ranker.verifying import processors
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,15 @@ class Settings:
     health_address: str | None
     """``host:port`` of a health service for probes; none without it."""
 
+    checkpoint: Path | None = None
+    """A file on a volume of the ranker's own that says what was verified; none without it."""
+
+    checkpoint_key: Secret | None = None
+    """Authenticates that file, from ``RANKER_CHECKPOINT_KEY`` or ``…_KEY_FILE``."""
+
+    verifiers: int = 1
+    """Processes that verify statements together while the ranker catches up."""
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
         """Reads ``RANKER_*``; SettingInvalid names the variable that cannot be used."""
@@ -72,4 +83,7 @@ class Settings:
             metrics_host=env.text("METRICS_HOST", "127.0.0.1"),
             tls=client_files(env),
             health_address=env.optional_text("HEALTH_ADDRESS"),
+            checkpoint=env.path("CHECKPOINT"),
+            checkpoint_key=env.secret("CHECKPOINT_KEY"),
+            verifiers=env.integer("VERIFIERS", min(4, processors()), low=1, high=64),
         )

@@ -39,6 +39,10 @@ class Telemetry:
             "Entries of the ledger that the published standings do not reflect yet; scores of a "
             "submission that is still being graded are none of them.",
         )
+        self.checkpoint = self.registry.gauge(
+            "ranker_checkpoint_position",
+            "Position up to which a restart needs not verify again; 0 without a checkpoint.",
+        )
         self.publications = self.registry.counter(
             "ranker_publications_total", "Publications made since the ranker started."
         )

@@ -21,7 +21,8 @@ from services.kit.clock import Clock
 from services.kit.connection import Connection
 from services.kit.logging import get_logger
 from services.kit.settings import Secret
-from services.ranker.ledger_view import LedgerBroken, LedgerView
+from services.ranker.checkpoint import CheckpointFile
+from services.ranker.ledger_view import CheckpointDisagrees, LedgerBroken, LedgerView
 from services.ranker.previews import Previewer
 from services.ranker.publisher import BoardComputer, LedgerState, Publication, requests
 from services.ranker.telemetry import Telemetry
@@ -34,6 +35,9 @@ SILENCE_SECONDS_MAX: Final = 30.0
 PREVIEW_SECONDS: Final = 2.0
 #: One PublishStandings call.
 CALL_SECONDS: Final = 30.0
+#: A checkpoint is saved after so many entries, or so many seconds where there are fewer.
+CHECKPOINT_ENTRIES: Final = 10_000
+CHECKPOINT_SECONDS: Final = 60.0
 #: Wait before connecting or publishing again, doubling from the first to the second.
 BACKOFF_SECONDS: Final = (0.2, 5.0)
 
@@ -65,6 +69,7 @@ class Watcher:
         connection: Connection,
         token: Secret,
         view: LedgerView,
+        checkpoints: CheckpointFile | None = None,
         computer: BoardComputer,
         clock: Clock,
         telemetry: Telemetry,
@@ -73,6 +78,9 @@ class Watcher:
         self._connection = connection
         self._metadata = (("authorization", f"Bearer {token.reveal()}"),)
         self._view = view
+        self._checkpoints = checkpoints
+        self._saved_position = 0
+        self._saved_at = 0.0
         self._computer = computer
         self._clock = clock
         self._telemetry = telemetry
@@ -103,6 +111,14 @@ class Watcher:
         while True:
             try:
                 await self._follow(backoff)
+            except CheckpointDisagrees as error:
+                get_logger().warning(
+                    "the ledger is not the checkpoint's: every statement is verified",
+                    reason=error.reason,
+                    **error.metadata,
+                )
+                async with self._view_lock:
+                    self._view.start_over()
             except (grpc.RpcError, TimeoutError) as error:
                 known = from_rpc_error(error) if isinstance(error, grpc.RpcError) else None
                 reason = known.reason if known else "SILENT"
@@ -132,6 +148,9 @@ class Watcher:
             call.cancel()
 
     async def _take(self, message: pb.WatchScoresResponse) -> None:
+        if message.head_position < self._view.unproved_position:
+            # A ledger that ends before the checkpoint is another one.
+            raise CheckpointDisagrees(position=self._view.unproved_position)
         if message.entries:
             async with self._view_lock:
                 refusals = await asyncio.to_thread(self._view.apply, message.entries)
@@ -147,12 +166,34 @@ class Watcher:
             raise LedgerBroken(expected=self._view.position, position=message.head_position)
         self._head = message.head_position
         self._show_lag()
+        await self._save_if_due()
         if self._view.position == self._head:
             self.caught_up.set()
         if self._unpublished():
             self._changed.set()
         elif self.caught_up.is_set():
             self.ready.set()
+
+    async def _save_if_due(self) -> None:
+        """Saves after many entries, and after few once they are old."""
+        new = self._view.position - self._saved_position
+        waited = asyncio.get_running_loop().time() - self._saved_at
+        if new >= CHECKPOINT_ENTRIES or (new and waited >= CHECKPOINT_SECONDS):
+            await self.save_checkpoint()
+
+    async def save_checkpoint(self) -> None:
+        """Says in the checkpoint's file, where there is one, what is verified up to now."""
+        if self._checkpoints is None or self._view.unproved_position:
+            return
+        async with self._view_lock:
+            if self._view.position == self._saved_position:
+                return
+            checkpoint = self._view.checkpoint()
+        self._saved_at = asyncio.get_running_loop().time()
+        # Also where it could not be saved: the next try comes with the next entries.
+        self._saved_position = checkpoint.position
+        if await asyncio.to_thread(self._checkpoints.save, checkpoint):
+            self._telemetry.checkpoint.set(checkpoint.position)
 
     def _unpublished(self) -> bool:
         """Whether the gateway has not yet published what was read."""

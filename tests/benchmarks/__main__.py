@@ -20,6 +20,7 @@ BENCHMARKS = (
     "bench_decode_box",
     "bench_ranker",
     "bench_queue",
+    "bench_ranker_restart",
     "bench_platform",
 )
 

@@ -23,6 +23,7 @@ from general_level.catalogue import Board, Catalogue, Modality
 from general_level.commitments import SALT_BYTES, PublishedCommitment
 from general_level.errors import GeneralLevelError
 from services.grader.identities import encrypt_to
+from services.grader.key_files import KEY_FILE_NAMES
 from services.grader.keys import ManifestEntry, seal_answers, write_bundle
 from services.grader.sealing.layout import TaskNames, find_task_folders
 from services.grader.sealing.prepare import PreparedTask, prepare, read_annotation
@@ -30,15 +31,6 @@ from services.grader.sealing.public import write_public
 from services.grader.sealing.report import Problem, SealedTask, SealReport, Trouble
 
 REPORT_NAME: Final = "report.json"
-
-#: The file of a modality's keys: ``3d`` is no good name for an image or a setting.
-KEY_FILE_NAMES: Final[Mapping[Modality, str]] = {
-    Modality.IMAGE: "image.keys",
-    Modality.VIDEO: "video.keys",
-    Modality.AUDIO: "audio.keys",
-    Modality.THREE_D: "three_d.keys",
-    Modality.LANGUAGE: "language.keys",
-}
 
 RandomBytes = Callable[[int], bytes]
 

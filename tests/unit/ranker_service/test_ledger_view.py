@@ -12,6 +12,7 @@ from services.ranker.formulas.conventions import Convention
 from services.ranker.ledger_view import LedgerBroken, LedgerView
 from services.ranker.previews import change_of
 from services.ranker.standings import compute_standings
+from services.ranker.verifying import Verifier
 from tests.support.queue_world import CATALOGUE, NOON, GraderKey, statement, tasks_of
 
 TASK, OTHER = tasks_of("image")[:2]
@@ -65,7 +66,7 @@ def ledger():
 
 @pytest.fixture
 def view():
-    return LedgerView(CATALOGUE, [KEY.public])
+    return LedgerView(CATALOGUE, Verifier([KEY.public]))
 
 
 class TestModels:
@@ -238,7 +239,7 @@ class TestPreview:
 
 
 def test_the_submissions_that_were_completed_last_are_known(ledger):
-    view = LedgerView(CATALOGUE, [KEY.public])
+    view = LedgerView(CATALOGUE, Verifier([KEY.public]))
     names = ("sub-1", "sub-2", "sub-3", "sub-4")
     # One whose scores came first is completed last.
     view.apply([ledger.score(submission="sub-4")])

@@ -33,7 +33,7 @@ async def rig(tmp_path):
 
 
 @asynccontextmanager
-async def ranking(rig, *keys):
+async def ranking(rig, *keys, checkpoint=None):
     settings = Settings(
         gateway=f"127.0.0.1:{rig.port}",
         token=rig.secret("ranker"),
@@ -45,6 +45,7 @@ async def ranking(rig, *keys):
         metrics_host="127.0.0.1",
         tls=None,
         health_address="127.0.0.1:0",
+        checkpoint=checkpoint,
     )
     ranker = Ranker(settings, rig.world.clock)
     ranker.metrics_port = await ranker.start()
@@ -123,6 +124,51 @@ class TestRanker:
             await asyncio.wait_for(third.watcher.ready.wait(), 30)
         with rig.world.database.read() as connection:
             assert publishing.current_publication(connection, BOARD) == before
+
+    async def test_a_new_start_verifies_only_what_is_new(self, rig, tmp_path):
+        checkpoint = tmp_path / "checkpoint"
+        submit(rig)
+        await grade(rig)
+        async with ranking(rig, checkpoint=checkpoint) as first:
+            await asyncio.wait_for(first.watcher.ready.wait(), 30)
+            assert first.verifier.count == 2
+            position = first.watcher.published_position
+        submit(rig, "Late", IMAGE[:3])
+        await grade(rig)
+        boards = watch(rig)
+        async with ranking(rig, checkpoint=checkpoint) as second:
+            await next_standings(boards)
+            assert len((await next_standings(boards)).standings) == 2
+            assert second.verifier.count == 3
+            page = await asyncio.to_thread(scrape, second)
+        assert f"ranker_checkpoint_position {float(position + 4)}" in page
+        boards.cancel()
+
+    @pytest.mark.parametrize("submissions", [1, 2, 3])
+    async def test_a_checkpoint_of_another_ledger_is_not_believed(self, rig, tmp_path, submissions):
+        """It is shorter than the checkpoint, or as long, or longer: all of it is verified."""
+        (tmp_path / "other").mkdir()
+        world = QueueWorld(tmp_path / "other")
+        other = Rig(world, tmp_path / "other")
+        await other.start()
+        keys = (rig.world.key.public, world.key.public)
+        checkpoint = tmp_path / "checkpoint"
+        try:
+            for number in range(2):
+                submit(other, f"Model {number}")
+            await grade(other)
+            async with ranking(other, *keys, checkpoint=checkpoint) as first:
+                await asyncio.wait_for(first.watcher.ready.wait(), 30)
+        finally:
+            await other.stop()
+            world.close()
+        for number in range(submissions):
+            submit(rig, f"Model {number}")
+        await grade(rig)
+        async with ranking(rig, *keys, checkpoint=checkpoint) as second:
+            await asyncio.wait_for(second.watcher.ready.wait(), 30)
+            assert second.verifier.count >= 2 * submissions
+            assert second.watcher.published_position == 3 * submissions
 
     async def test_an_untrusted_statement_fails_the_submission(self, rig):
         submission = submit(rig)
