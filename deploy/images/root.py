@@ -2,7 +2,7 @@
 
 Runs while an image is built, with the Python of the base image and nothing else:
 
-    python3 root.py VENV OUT
+    python3 root.py VENV OUT [--without-bytecode]
 
 VENV is moved to the same path below OUT. Beside it come the interpreter and its standard library,
 the shared libraries that any of them loads, certificates, and a user. What Debian's package manager
@@ -37,7 +37,7 @@ _ELF = b"\x7fELF"
 _LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
 
 
-def main(venv: Path, out: Path) -> None:
+def main(venv: Path, out: Path, *, bytecode: bool) -> None:
     for name in ("bin", "lib", "lib64", "sbin"):
         (out / "usr" / name).mkdir(parents=True, exist_ok=True)
         (out / name).symlink_to(f"usr/{name}")
@@ -59,7 +59,7 @@ def main(venv: Path, out: Path) -> None:
     os_packages({*libraries, interpreter}, out)
     write_etc(out)
     subprocess.run(["ldconfig", "-r", str(out)], check=True)
-    for folder in (target, out / stdlib.relative_to("/")):
+    for folder in (target, out / stdlib.relative_to("/")) if bytecode else ():
         # Nobody can write it later; by hashes, because the times of files differ between builds.
         compileall.compile_dir(
             folder,
@@ -83,7 +83,8 @@ def strip_venv(target: Path) -> None:
             shutil.rmtree(Path(folder, name))
             names.remove(name)
         for name in files:
-            if name.endswith((".a", ".pyi", ".pyx", ".pxd", ".h", ".hpp", ".cuh")):
+            # Not stubs: packages that load their parts late read them.
+            if name.endswith((".a", ".pyx", ".pxd", ".h", ".hpp", ".cuh")):
                 Path(folder, name).unlink()
 
 
@@ -186,4 +187,4 @@ def write_etc(out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), bytecode="--without-bytecode" not in sys.argv)
