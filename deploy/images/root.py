@@ -84,7 +84,7 @@ def strip_venv(target: Path) -> None:
             names.remove(name)
         for name in files:
             # Not stubs: packages that load their parts late read them.
-            if name.endswith((".a", ".pyx", ".pxd", ".h", ".hpp", ".cuh")):
+            if name.endswith((".a", ".pyx", ".pxd", ".c", ".h", ".hpp", ".cuh")):
                 Path(folder, name).unlink()
 
 
