@@ -15,11 +15,21 @@ demo: $(STAMP) ## Seal the sample benchmark, start the platform, submit the base
 serve: $(STAMP) ## The same, and leave the platform running until Ctrl-C
 	$(PY) -m services.platform demo --serve
 
+##@ Deploy
+
+.PHONY: images
+images: $(STAMP) ## Build all images; IMAGES="gateway ranker", OFFLINE=1, CUDA=1, BASE_IMAGE=…, TORCH_INDEX=… (docs/operators/containers.md)
+	$(PY) -m tools.images $(IMAGES) $(if $(OFFLINE),--offline) $(if $(CUDA),--cuda) $(if $(BASE_IMAGE),--base $(BASE_IMAGE)) $(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX))
+
 ##@ Check
 
 .PHONY: test
 test: $(STAMP) lint types layers verify ## Everything that CI runs: style, types, layers, proto, all tests
-	$(PY) -m pytest -n 2
+	$(PY) -m pytest -n 2 --ignore tests/containers
+
+.PHONY: test-containers
+test-containers: $(STAMP) ## The platform in containers, on a Docker engine of the tests' own (root, docker.io, mmdebstrap)
+	$(PY) -m pytest tests/containers
 
 .PHONY: unit
 unit: $(STAMP) ## Only the quick tests
@@ -44,6 +54,7 @@ verify: $(STAMP) ## Prove that generated files are current
 	$(PY) -m tools.gen_answers_page --verify
 	$(PY) -m tools.gen_telemetry_page --verify
 	$(PY) -m tools.gen_dashboards --verify
+	$(PY) -m tools.gen_locks --verify
 
 .PHONY: bench
 bench: $(STAMP) ## Measure; prints ratios and figures of one run
@@ -63,6 +74,10 @@ fix: $(STAMP) ## Format, and mend what the linter can
 .PHONY: proto
 proto: $(STAMP) ## Regenerate the stubs from proto/
 	$(PY) tools/gen_proto.py
+
+.PHONY: locks
+locks: $(STAMP) ## Regenerate the lock files of the images from pyproject.toml and constraints.txt
+	$(PY) -m tools.gen_locks
 
 .PHONY: pages
 pages: $(STAMP) ## Regenerate the pages and dashboards that are made from the code
@@ -86,4 +101,4 @@ clean: ## Remove what was built here and the demo; the virtual environment and o
 
 .PHONY: help
 help: ## This list
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -14,8 +14,6 @@ import click
 from general_level import catalogue
 from general_level.catalogue.model import Catalogue, Modality, Task
 from services.grader import app, score_command, seal_command
-from services.grader.media.table import BINDINGS
-from services.grader.metrics.table import TEXT_METRICS
 from services.grader.pipeline import is_served
 from services.grader.settings import GraderSettings
 from services.grader.weights.errors import WeightsInvalid
@@ -88,6 +86,10 @@ def task_row(bench: Catalogue, task: Task, manifest: Manifest) -> dict[str, str]
 
     ``weights`` are the networks that its metric needs, by their ids, with commas between.
     """
+    # Imported late: a grader of language is served without the libraries of media.
+    from services.grader.media.table import BINDINGS  # noqa: PLC0415
+    from services.grader.metrics.table import TEXT_METRICS  # noqa: PLC0415
+
     scorer = oracle = ""
     if is_served(bench, task):
         metric = TEXT_METRICS.get(task.metric_id) or BINDINGS.get(task.metric_id)

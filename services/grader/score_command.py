@@ -10,14 +10,16 @@ from __future__ import annotations
 import json
 import traceback
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from general_level.errors import CatalogueError, GeneralLevelError
 from services.grader.networks import CPU, HeldNetworks, Networks, NetworkSettings
-from services.grader.offline import OfflineScore, score_offline
 from services.kit.catalogues import open_catalogue
+
+if TYPE_CHECKING:
+    from services.grader.offline import OfflineScore
 
 __all__ = ["score"]
 
@@ -92,6 +94,9 @@ def _outcome(
     ratings: Path | None,
     networks: Networks,
 ) -> OfflineScore:
+    # Imported late: it needs the libraries of media.
+    from services.grader.offline import score_offline  # noqa: PLC0415
+
     try:
         bench = open_catalogue(catalogue)
         return score_offline(bench, task_id, predictions, answers, ratings, networks)

@@ -11,7 +11,7 @@ import traceback
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, ParamSpec
+from typing import TYPE_CHECKING, Final, ParamSpec
 
 import click
 
@@ -20,10 +20,11 @@ from general_level.errors import GeneralLevelError
 from services.grader.identities import Identity
 from services.grader.keys import KeyBundle
 from services.grader.private_files import write_private_file
-from services.grader.sealing import SealReport
-from services.grader.sealing import seal as seal_benchmark
 from services.grader.statements import SigningKey
 from services.kit.catalogues import open_catalogue
+
+if TYPE_CHECKING:
+    from services.grader.sealing import SealReport
 
 __all__ = ["keygen", "open_commitment", "seal"]
 
@@ -117,6 +118,9 @@ def seal(
     OUT-report.json, and the exit code is 1; with --allow-unmatched the rest is sealed.
     """
     board_ids = [name.strip() for names in boards for name in names.split(",") if name.strip()]
+    # Imported late: `keygen` needs none of the libraries of media.
+    from services.grader.sealing import seal as seal_benchmark  # noqa: PLC0415
+
     report = seal_benchmark(
         benchmark,
         out,

@@ -13,6 +13,7 @@ from services.kit.logging import configure_logging
 from services.platform.app import Ports, start
 from services.platform.demo import run_demo
 from services.platform.home import Home
+from services.platform.seed import seed
 
 _DEFAULTS = Ports()
 
@@ -102,6 +103,27 @@ def demo(folder: Path, port: int, serve: bool) -> None:
     """Seal the sample benchmark, submit the baselines as labs do, print boards and a receipt."""
     home = Home(folder.resolve(), "sample")
     run_demo(home, ports_from(port), wait=wait_for_interrupt if serve else None)
+
+
+@main.command("seed")
+@click.option(
+    "--out",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path("/seed"),
+    show_default=True,
+    help="Has a folder for each volume.",
+)
+@click.option(
+    "--database",
+    "database_url",
+    envvar="GATEWAY_DATABASE_URL",
+    required=True,
+    help="The gateway's. Default: GATEWAY_DATABASE_URL.",
+)
+def seed_command(out: Path, database_url: str) -> None:
+    """Make keys and tokens and seal the sample benchmark, for deploy/compose.yaml."""
+    seed(out, database_url)
+    click.echo(f"Keys, tokens and the sealed sample benchmark are in {out}.")
 
 
 def ports_from(public: int) -> Ports:

@@ -9,6 +9,7 @@ import pytest
 from tests.deploy.operators import MODALITIES, keys_of
 from tests.deploy.rendering import K8S, SETS, Object, name_of, named, objects_of, of_kind, render
 from tests.deploy.workloads import PROBES, Workload, environment, matches, workloads
+from tools.images import MEDIA, dockerfile_targets
 
 pytestmark = pytest.mark.parametrize("name", SETS)
 
@@ -29,6 +30,18 @@ def deployments(objects: tuple[Object, ...]) -> list[Workload]:
 def test_all_services_are_there(name: str) -> None:
     names = [workload.name for workload in deployments(objects_of(name))]
     assert sorted(names) == sorted(["gateway", "ranker", *(f"grader-{m}" for m in MODALITIES)])
+
+
+def test_every_image_is_built_here(name: str) -> None:
+    """Each is a target of the Dockerfile, those for cards with the suffix of their variant."""
+    built = dockerfile_targets()
+    for workload in workloads(objects_of(name)):
+        plain = workload.container["image"].partition("@")[0].partition(":")[0]
+        repository, _, image = plain.rpartition("/")
+        assert repository.endswith("general-level")
+        target = image.removesuffix("-cuda")
+        assert target in built
+        assert target == image or target in MEDIA
 
 
 def test_deployments_select_their_own_pods_and_no_others(name: str) -> None:

@@ -48,6 +48,7 @@ _ENDING_SECONDS = 30.0
 _SET_CHILD_SUBREAPER = 36
 _PIECE_BYTES = 1 << 20
 _STOP = b"s"
+_OWN_NETWORK = "--own-network"
 
 
 class CannotStart(RuntimeError):
@@ -96,14 +97,15 @@ def base_archive() -> Path:
 class DockerEngine:
     """One engine, ready when constructed; ``stop`` ends it and all that it ran.
 
-    Internal networks work, the bridge that leads outside does not exist, and the firewall of the
-    machine stays as it is.
+    The bridge that leads outside does not exist, and the firewall of the machine stays as it is: so
+    networks are not kept apart. With ``own_network`` they are, by rules in a network namespace that
+    goes with the engine; then its containers are reached through the engine only.
 
     Raises:
         CannotStart: no root, no ``dockerd``, or one that does not start here.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, own_network: bool = False) -> None:
         if os.geteuid() != 0:
             raise CannotStart("a Docker engine of the tests' own needs root")
         missing = [program for program in _NEEDED if shutil.which(program) is None]
@@ -112,7 +114,13 @@ class DockerEngine:
         # Short, because sockets below it have a path of at most 107 bytes.
         self._folder = Path(tempfile.mkdtemp(prefix="dk-", dir="/tmp"))
         self._keeper = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(self._folder)],
+            [
+                sys.executable,
+                "-m",
+                __name__,
+                str(self._folder),
+                *([_OWN_NETWORK] if own_network else []),
+            ],
             stdin=subprocess.PIPE,
             start_new_session=True,
         )
@@ -175,7 +183,7 @@ class DockerEngine:
 # The keeper.
 
 
-def _keep(folder: Path) -> int:
+def _keep(folder: Path, own_network: bool) -> int:
     """Runs the engine until standard input ends, then removes all of it."""
     ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     # A pipe that breaks is the signal. Caught, not ignored: the engine would inherit that.
@@ -185,9 +193,12 @@ def _keep(folder: Path) -> int:
     command = [
         "dockerd", "--config-file", folder / "d.json", "--data-root", folder / "data",
         "--exec-root", folder / "exec", "--pidfile", folder / "d.pid",
-        "-H", f"unix://{folder}/d.sock", "--bridge=none", "--iptables=false", "--ip-masq=false",
-        "--shutdown-timeout", "5",
+        "-H", f"unix://{folder}/d.sock", "--bridge=none", "--shutdown-timeout", "5",
     ]  # fmt: skip
+    if own_network:
+        command = ["unshare", "--net", "--", *command]
+    else:
+        command += ["--iptables=false", "--ip-masq=false"]
     with (folder / "log").open("wb") as log:
         engine = subprocess.Popen(
             [str(word) for word in command],
@@ -273,4 +284,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "--base":
         print(base_archive())
         sys.exit(0)
-    sys.exit(_keep(Path(sys.argv[1])))
+    sys.exit(_keep(Path(sys.argv[1]), _OWN_NETWORK in sys.argv))
