@@ -90,6 +90,8 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
             self._signals.notify(f"submission/{submission_id}")
         for board_id in done.board_ids:
             self._signals.notify(f"standings/{board_id}")
+        if done.board_ids:
+            self._signals.notify(publishing.TOPIC)
         get_logger().info(
             "standings published",
             ledger_position=request.ledger_position,
