@@ -12,7 +12,7 @@ demo: $(STAMP) ## Seal the sample benchmark, start the platform, submit the base
 	$(PY) -m services.platform demo
 
 .PHONY: serve
-serve: $(STAMP) ## The same, and leave the platform running until Ctrl-C
+serve: $(STAMP) ## The same, and leave it running until Ctrl-C: pages at http://127.0.0.1:8080, gRPC at 127.0.0.1:50051
 	$(PY) -m services.platform demo --serve
 
 ##@ Deploy

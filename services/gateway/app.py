@@ -39,6 +39,9 @@ from services.gateway.storage.migrate import upgrade
 from services.gateway.storage.replicas import replicas_of
 from services.gateway.telemetry import Telemetry
 from services.gateway.upload_stream import PartStore
+from services.gateway.web.newest import Newest
+from services.gateway.web.server import WebServer
+from services.gateway.web.site import make_site
 from services.kit import tracing
 from services.kit.catalogues import open_catalogue
 from services.kit.clock import Clock, SystemClock
@@ -66,6 +69,7 @@ class Ports:
     internal: int
     metrics: int | None
     health: int | None = None
+    web: int | None = None
 
 
 class Gateway:
@@ -144,18 +148,36 @@ class Gateway:
         self._metrics = MetricsServer(
             self.telemetry.registry, self.settings.metrics_port, self.settings.metrics_host
         )
+        self._newest = Newest(self.database, self.signals)
+        self._web = WebServer(
+            make_site(self.catalogue, self._newest),
+            self.settings.web_address,
+            self.settings.drain.total_seconds(),
+        )
         await self.replicas.start()
         await self.maintenance.round()
-        for work in (self._checker.run(), self.maintenance.run()):
-            self._tasks.append(asyncio.create_task(work))
+        work = [self._checker.run(), self.maintenance.run()]
+        if self._web.port is not None:
+            await self._newest.refresh()
+            work.append(self._newest.run())
+        for each in work:
+            self._tasks.append(asyncio.create_task(each))
         await self._public.start()
         await self._internal.start()
+        self._web.start()
         self._health.set_ready(True)
-        ports = Ports(self._public.port, self._internal.port, self._metrics.port, self._health.port)
+        ports = Ports(
+            self._public.port,
+            self._internal.port,
+            self._metrics.port,
+            self._health.port,
+            self._web.port,
+        )
         get_logger().info(
             "gateway serves",
             public_port=ports.public,
             internal_port=ports.internal,
+            web_port=ports.web,
             catalogue=self.catalogue.id,
         )
         return ports
@@ -164,7 +186,8 @@ class Gateway:
         """Takes no new calls, lets running ones end, then stops the background work."""
         self._health.set_ready(False)
         grace = self.settings.drain.total_seconds()
-        await asyncio.gather(self._public.stop(grace), self._internal.stop(grace))
+        await self._newest.end()
+        await asyncio.gather(self._public.stop(grace), self._internal.stop(grace), self._web.stop())
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

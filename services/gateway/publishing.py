@@ -27,6 +27,8 @@ from services.gateway.storage.tables import publications, standings, submissions
 from services.gateway.submissions import move
 
 SNAPSHOT_FORMAT: Final = "general-level/standings/v1"
+#: Signals that something was published, on whichever board; ``standings/<board>`` says where.
+TOPIC: Final = "standings"
 #: Parsed snapshots kept in memory: every board of the benchmark once.
 PARSED_MAX: Final = 256
 
@@ -128,6 +130,18 @@ def current_publication(connection: Connection, board_id: str) -> int:
     """The publication of a board's newest snapshot; 0 before the first. Cheap: for watchers."""
     newest = select(func.max(standings.c.publication_id)).where(standings.c.board_id == board_id)
     return int(connection.scalar(newest) or 0)
+
+
+def newer_than(connection: Connection, known: Mapping[str, int]) -> list[StoredSnapshot]:
+    """The newest snapshot of each board whose publication is not the ``known`` one."""
+    newest = connection.execute(
+        select(standings.c.board_id, func.max(standings.c.publication_id).label("publication_id"))
+        .group_by(standings.c.board_id)
+        .order_by(standings.c.board_id)
+    )
+    moved = [row.board_id for row in newest if known.get(row.board_id) != row.publication_id]
+    found = (current(connection, board_id) for board_id in moved)
+    return [stored for stored in found if stored is not None]
 
 
 def prune(connection: Connection, kept: int, limit: int) -> int:

@@ -42,6 +42,9 @@ class Settings:
     internal_address: str
     """``host:port`` for graders and the ranker. Never expose it to the internet."""
 
+    web_address: str | None
+    """``host:port`` of the pages that everyone reads; port 0 picks a free one. No pages without."""
+
     metrics_port: int | None
     """Prometheus port; 0 is any free one, which is logged. No metrics are served without it."""
 
@@ -102,6 +105,7 @@ class Settings:
             ungraded_metrics=env.words("UNGRADED_METRICS"),
             public_address=env.text("PUBLIC_ADDRESS", "127.0.0.1:50051"),
             internal_address=env.text("INTERNAL_ADDRESS", "127.0.0.1:50052"),
+            web_address=env.optional_text("WEB_ADDRESS"),
             metrics_port=env.port("METRICS_PORT"),
             metrics_host=env.text("METRICS_HOST", "127.0.0.1"),
             trusted_keys=env.path("TRUSTED_KEYS"),

@@ -35,6 +35,13 @@ _port = click.option(
     show_default=True,
     help="gRPC port for labs and readers; the internal and the metrics ports follow it.",
 )
+_web_port = click.option(
+    "--web-port",
+    type=click.IntRange(0, 65535),
+    default=_DEFAULTS.web,
+    show_default=True,
+    help="Port of the pages; 0 serves none.",
+)
 
 
 class _Group(click.Group):
@@ -66,6 +73,7 @@ def init(folder: Path, catalogue: str) -> None:
 @_home
 @_catalogue
 @_port
+@_web_port
 @click.option(
     "--benchmark",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -75,14 +83,21 @@ def init(folder: Path, catalogue: str) -> None:
     "--allow-unmatched", is_flag=True, help="Seal what matches the catalogue and report the rest."
 )
 def up(
-    folder: Path, catalogue: str, port: int, benchmark: Path | None, allow_unmatched: bool
+    folder: Path,
+    catalogue: str,
+    port: int,
+    web_port: int,
+    benchmark: Path | None,
+    allow_unmatched: bool,
 ) -> None:
     """Run gateway, ranker and one grader per modality until Ctrl-C, then drain."""
     home = Home(folder.resolve(), catalogue)
     home.prepare()
     if benchmark is not None:
         home.seal(benchmark, allow_unmatched=allow_unmatched)
-    supervisor = start(home, ports_from(port))
+    supervisor = start(home, ports_from(port, web_port))
+    if web_port:
+        click.echo(f"Pages at http://127.0.0.1:{web_port}")
     click.echo(f"gRPC for labs at 127.0.0.1:{port}; logs in {home.logs}. Ctrl-C drains.")
     wait_for_interrupt()
     supervisor.stop()
@@ -98,11 +113,12 @@ def up(
     help="Emptied first; refused if it holds anything but an earlier demo.",
 )
 @_port
+@_web_port
 @click.option("--serve", is_flag=True, help="Leave the platform running until Ctrl-C.")
-def demo(folder: Path, port: int, serve: bool) -> None:
+def demo(folder: Path, port: int, web_port: int, serve: bool) -> None:
     """Seal the sample benchmark, submit the baselines as labs do, print boards and a receipt."""
     home = Home(folder.resolve(), "sample")
-    run_demo(home, ports_from(port), wait=wait_for_interrupt if serve else None)
+    run_demo(home, ports_from(port, web_port), wait=wait_for_interrupt if serve else None)
 
 
 @main.command("seed")
@@ -126,8 +142,8 @@ def seed_command(out: Path, database_url: str) -> None:
     click.echo(f"Keys, tokens and the sealed sample benchmark are in {out}.")
 
 
-def ports_from(public: int) -> Ports:
-    """The default layout of ports, moved to another first one."""
+def ports_from(public: int, web: int) -> Ports:
+    """The default layout of ports, moved to another first one; ``web`` 0 is none."""
     shift = public - _DEFAULTS.public
 
     def moved(port: int | None) -> int | None:
@@ -139,6 +155,7 @@ def ports_from(public: int) -> Ports:
         moved(_DEFAULTS.gateway_metrics),
         moved(_DEFAULTS.ranker_metrics),
         moved(_DEFAULTS.grader_metrics),
+        web=web or None,
     )
 
 

@@ -41,6 +41,8 @@ class Ports:
     #: The first grader's; the next ones follow.
     grader_metrics: int | None = 9466
     host: str = "127.0.0.1"
+    #: The pages; None for none.
+    web: int | None = 8080
 
 
 def specs(home: Home, ports: Ports) -> list[ProcessSpec]:
@@ -60,6 +62,7 @@ def specs(home: Home, ports: Ports) -> list[ProcessSpec]:
                 "GATEWAY_UNGRADED_METRICS": ",".join(_waiting(home.catalogue_spec)),
                 "GATEWAY_PUBLIC_ADDRESS": f"{ports.host}:{ports.public}",
                 "GATEWAY_INTERNAL_ADDRESS": internal,
+                "GATEWAY_WEB_ADDRESS": f"{ports.host}:{ports.web}" if ports.web else "",
                 "GATEWAY_METRICS_PORT": _port(ports.gateway_metrics),
                 "GATEWAY_TRUSTED_KEYS": str(home.trusted_keys),
                 "GATEWAY_PUBLIC_FOLDER": str(public) if public.exists() else "",
@@ -121,7 +124,7 @@ def _waiting(catalogue_spec: str) -> list[str]:
 
 
 def _require_free(ports: Ports) -> None:
-    wanted = (ports.public, ports.internal, ports.gateway_metrics, ports.ranker_metrics)
+    wanted = (ports.public, ports.internal, ports.web, ports.gateway_metrics, ports.ranker_metrics)
     for port in wanted:
         if not port:
             continue

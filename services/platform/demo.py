@@ -81,7 +81,7 @@ def run_demo(home: Home, ports: Ports, wait: Callable[[], None] | None) -> None:
         _check_receipt(console, home, target, taken[-1])
         console.print(f"\nDone in {time.monotonic() - begun:.0f} s.")
         if wait is not None:
-            _explain(console, home, target, taken[-1])
+            _explain(console, home, target, ports.web, taken[-1])
             wait()
     finally:
         supervisor.stop()
@@ -228,10 +228,12 @@ def _check_receipt(console: Console, home: Home, target: str, taken: Taken) -> N
     )
 
 
-def _explain(console: Console, home: Home, target: str, taken: Taken) -> None:
+def _explain(console: Console, home: Home, target: str, web_port: int | None, taken: Taken) -> None:
     token_file = home.folder / "labs" / "token.txt"
     token_file.touch(mode=0o600)
     token_file.write_text(taken.token)
+    if web_port:
+        console.print(f"The boards are at http://127.0.0.1:{web_port}", soft_wrap=True)
     console.print(
         f"The platform stays up; Ctrl-C drains and stops it. Try in another terminal:\n"
         f"   export GENERAL_LEVEL_TARGET={target} GENERAL_LEVEL_INSECURE=1\n"

@@ -18,9 +18,9 @@ import pytest
 
 from tests.deploy.rendering import SETS, Object, name_of, named, objects_of
 from tests.deploy.test_schemas import CUSTOM, change, is_custom
+from tests.support.npm import install_packages
 
 HERE: Final = Path(__file__).parent
-INSTALL_SECONDS_MAX: Final = 100
 #: API version → package, and how the names of its schemas begin.
 _PACKAGES: Final = {
     "keda.sh/v1alpha1": ("keda", "ComGithubKedacoreKedaV2ApisKedaV1alpha1"),
@@ -37,16 +37,8 @@ _PACKAGES: Final = {
 
 def install(folder: Path) -> Path:
     """Installs the schemas into a folder; skips where there is no npm or no registry."""
-    if shutil.which("npm") is None or shutil.which("node") is None:
-        pytest.skip("npm is not installed: custom resources are not validated")
-    for name in ("package.json", "package-lock.json", "validate.mjs"):
-        shutil.copy(HERE / name, folder)
-    done = subprocess.run(
-        ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
-        cwd=folder, capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS_MAX,
-    )  # fmt: skip
-    if done.returncode != 0:
-        pytest.skip(f"npm cannot install the schemas: {done.stderr.strip()[-300:]}")
+    shutil.copy(HERE / "validate.mjs", folder)
+    install_packages(HERE, folder)
     return folder / "node_modules" / "@kubernetes-models"
 
 

@@ -96,6 +96,8 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
             tracing.record("publication", submission_id, began, rpc_method=method)
         for board_id in done.board_ids:
             self._signals.notify(f"standings/{board_id}")
+        if done.board_ids:
+            self._signals.notify(publishing.TOPIC)
         get_logger().info(
             "standings published",
             ledger_position=request.ledger_position,

@@ -1,0 +1,207 @@
+"""The newest snapshot of every board, parsed once in this gateway, and who waits for the next.
+
+One task follows the database for all readers: a page costs no query, however many look at it, and
+an open page hears of a publication as soon as this gateway knows it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from general_level.errors import GeneralLevelError, NotFound
+from general_level.wire import from_rfc3339
+from services.gateway import publishing
+from services.gateway.signals import Signals
+from services.gateway.storage.database import Database
+from services.kit.logging import get_logger
+
+#: A publication whose signal was lost is seen after this time.
+POLL_SECONDS: Final = 1.0
+#: How long the database may be away between two attempts to read it.
+RETRY_SECONDS: Final = 1.0
+
+
+class Scores(NamedTuple):
+    """S2 to S5 in points of 100; None where a board or a modality has no such score."""
+
+    s2: float | None = None
+    s3: float | None = None
+    s4: float | None = None
+    s5: float | None = None
+
+    def of(self, level: int) -> float | None:
+        """The score of a level, 2 to 5; None for level 0, which has none."""
+        return self[level - 2] if level else None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One model on a board. Held for each model on each board, so it is small."""
+
+    rank: int
+    model_name: str
+    organisation: str
+    submission_id: str
+    level: int
+    scores: Scores
+    low: float | None
+    high: float | None
+    modalities: Mapping[str, Scores]
+    supported: int
+    wins: int
+    tied: bool
+    completed: datetime
+
+    @property
+    def score(self) -> float | None:
+        """The score of the model's level, in points of 100; None while no level has one."""
+        return self.scores.of(self.level)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The newest standings of one board. ``sha256`` is of its snapshot, canonical JSON."""
+
+    board_id: str
+    publication_id: int
+    published: datetime
+    computed: datetime
+    sha256: str
+    catalogue_id: str
+    reference_list_id: str
+    convention: str
+    tasks: int
+    highest_level: int
+    rows: tuple[Row, ...]
+    by_submission: Mapping[str, Row] = field(repr=False)
+
+
+class Newest:
+    """Sheets by board id; ``run`` keeps them up to date until it is cancelled."""
+
+    def __init__(self, database: Database, signals: Signals) -> None:
+        self._database = database
+        self._signals = signals
+        self._sheets: dict[str, Sheet] = {}
+        self._changed = asyncio.Condition()
+        self._ended = False
+
+    def sheet(self, board_id: str) -> Sheet | None:
+        """The newest standings of a board; None before its first publication."""
+        return self._sheets.get(board_id)
+
+    def sheets(self) -> Mapping[str, Sheet]:
+        """All boards that have standings."""
+        return self._sheets
+
+    async def changes(self, board_id: str, seen: int, wait_seconds: float) -> AsyncIterator[int]:
+        """Each publication of a board after ``seen``; ``seen`` again whenever none came in time.
+
+        Ends with the gateway.
+        """
+        while not self._ended:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_seconds), self._changed:
+                    while not self._has_news(board_id, seen):
+                        await self._changed.wait()
+            seen = max(seen, self._position(board_id))
+            yield seen
+
+    async def end(self) -> None:
+        """Ends the streams of changes."""
+        async with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    async def snapshot(self, sheet: Sheet) -> bytes:
+        """The canonical JSON of a sheet; NotFound if a newer one has taken its place."""
+        stored = await self._database.run_read(publishing.current, sheet.board_id)
+        if stored is None or stored.sha256 != sheet.sha256:
+            raise NotFound("Newer standings are being published; ask again.")
+        return stored.snapshot
+
+    async def refresh(self) -> bool:
+        """Reads what was published since; whether there was anything."""
+        known = {board_id: sheet.publication_id for board_id, sheet in self._sheets.items()}
+        found = await self._database.run_read(publishing.newer_than, known)
+        if not found:
+            return False
+        texts: dict[str, str] = {}
+        sheets = await asyncio.to_thread(lambda: [_sheet(stored, texts) for stored in found])
+        async with self._changed:
+            self._sheets.update((sheet.board_id, sheet) for sheet in sheets)
+            self._changed.notify_all()
+        return True
+
+    async def run(self) -> None:
+        """Follows the publications."""
+        while True:
+            waiter = self._signals.subscribe(publishing.TOPIC)
+            try:
+                await self.refresh()
+                await self._signals.wait(waiter, POLL_SECONDS)
+            except GeneralLevelError as error:
+                # What is shown stays; pages do not fail because the database is away.
+                get_logger().warning("standings not read", reason=error.reason)
+                await asyncio.sleep(RETRY_SECONDS)
+            finally:
+                waiter.cancel()
+
+    def _has_news(self, board_id: str, seen: int) -> bool:
+        return self._ended or self._position(board_id) > seen
+
+    def _position(self, board_id: str) -> int:
+        sheet = self._sheets.get(board_id)
+        return sheet.publication_id if sheet else 0
+
+
+def _sheet(stored: publishing.StoredSnapshot, texts: dict[str, str]) -> Sheet:
+    document = json.loads(stored.snapshot)
+    rows = tuple(_row(row, texts) for row in document["rows"])
+    return Sheet(
+        board_id=stored.board_id,
+        publication_id=stored.publication_id,
+        published=stored.publish_time,
+        computed=from_rfc3339(document["computed_at"]),
+        sha256=stored.sha256,
+        catalogue_id=document["catalogue_id"],
+        reference_list_id=document["reference_list_id"],
+        convention=document["convention"],
+        tasks=document["tasks"],
+        highest_level=document["highest_level"],
+        rows=rows,
+        by_submission={row.submission_id: row for row in rows},
+    )
+
+
+def _row(row: Mapping[str, Any], texts: dict[str, str]) -> Row:
+    def once(name: str) -> str:
+        # A model stands on many boards; its texts are kept once.
+        return texts.setdefault(row[name], row[name])
+
+    interval = row["intervals"].get(f"s{row['level']}") or {}
+    return Row(
+        rank=row["rank"],
+        model_name=once("model_name"),
+        organisation=once("organisation"),
+        submission_id=once("submission_id"),
+        level=row["level"],
+        scores=_scores(row),
+        low=interval.get("low"),
+        high=interval.get("high"),
+        modalities={name: _scores(scores) for name, scores in row["by_modality"].items()},
+        supported=row["supported"],
+        wins=row["wins"],
+        tied=row["indistinguishable_from_previous"],
+        completed=from_rfc3339(row["published_at"]),
+    )
+
+
+def _scores(scores: Mapping[str, Any]) -> Scores:
+    return Scores(*(scores.get(name) for name in Scores._fields))

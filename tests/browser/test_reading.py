@@ -1,0 +1,104 @@
+"""What the public sees, in a real browser: with and without script, small and large, and live."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests.support.site import entry, publish, shown, site
+
+HOSTILE: Final = (
+    "<script>document.title='taken'</script>",
+    "model \u202egpj.exe",
+    "M" * 300,
+    "🦜 model",
+)
+PAGES: Final = (
+    "/",
+    "/boards",
+    "/boards/A-full",
+    "/boards/A-full?level=5",
+    "/models/sub-1",
+    "/tasks/image-c-001",
+    "/take-part",
+)
+#: A first page on a busy machine, milliseconds.
+PATIENCE_MS: Final = 60_000
+
+
+def rows(*names: str) -> list[dict[str, Any]]:
+    return [entry(name, rank) for rank, name in enumerate(names, 1)]
+
+
+async def test_boards_are_read_sorted_and_filtered_without_a_script(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with site(tmp_path) as (gateway, client):
+        await shown(client, "/", await publish(gateway, rows("Zebra", "Antelope")))
+        context = await browser.new_context(
+            base_url=str(client.base_url), java_script_enabled=False
+        )
+        page = await context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        await page.goto("/")
+        await page.get_by_role("link", name="Boards", exact=True).click()
+        await page.get_by_role("link", name="All modalities", exact=True).click()
+        names = page.locator("tbody th a")
+        assert await names.all_inner_texts() == ["Zebra", "Antelope"]
+        await page.get_by_role("link", name="Model", exact=True).click()
+        assert await names.all_inner_texts() == ["Antelope", "Zebra"]
+        await page.get_by_label("Find").fill("zeb")
+        await page.get_by_role("button", name="Show").click()
+        assert await names.all_inner_texts() == ["Zebra"]
+        # An address is all that it takes to come back here.
+        assert "q=zeb" in page.url
+        assert "sort=model" in page.url
+        await names.first.click()
+        assert await page.locator("h1").inner_text() == "Zebra"
+
+
+async def test_an_open_page_shows_new_standings_by_itself(browser: Browser, tmp_path: Path) -> None:
+    async with site(tmp_path) as (gateway, client):
+        await shown(client, "/", await publish(gateway, rows("First")))
+        context = await browser.new_context(base_url=str(client.base_url))
+        page = await context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        async with page.expect_response("**/events"):
+            await page.goto("/boards/A-full")
+        await publish(gateway, rows("Second", "First"))
+        await expect(page.locator("tbody th a").first).to_have_text("Second", timeout=PATIENCE_MS)
+        await context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_hostile_names_break_no_page_and_axe_finds_nothing_serious(
+    browser: Browser, tmp_path: Path, axe: str, scheme: Any
+) -> None:
+    async with site(tmp_path) as (gateway, client):
+        await shown(client, "/", await publish(gateway, rows(*HOSTILE)))
+        context = await browser.new_context(
+            base_url=str(client.base_url),
+            color_scheme=scheme,
+            viewport={"width": 390, "height": 800},
+            # The rules are put into the page by the test, which the page's own policy forbids.
+            bypass_csp=True,
+        )
+        page = await context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        for address in PAGES:
+            await page.goto(address)
+            assert await page.title() != "taken"
+            wider = "document.documentElement.scrollWidth - window.innerWidth"
+            assert await page.evaluate(wider) <= 0, address
+            await page.evaluate(axe)
+            found = await page.evaluate("axe.run()")
+            serious = [
+                (rule["id"], rule["nodes"][0]["html"][:200])
+                for rule in found["violations"]
+                if rule["impact"] in {"serious", "critical"}
+            ]
+            assert serious == [], address
+        await context.close()

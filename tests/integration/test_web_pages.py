@@ -1,0 +1,117 @@
+"""The public pages of a real gateway, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from services.gateway.web.security import HEADERS
+from tests.support.site import entry, publish, shown, site
+
+HOSTILE = "<script>alert('x')</script>"
+TURNED = "model \u202egpj.exe"
+ALL = ("/", "/boards", "/boards/A-full", "/boards/D-I-C-1", "/tasks", "/tasks/image-c-001")
+
+
+async def test_every_page_answers_before_the_first_publication(tmp_path: Path) -> None:
+    async with site(tmp_path) as (_, client):
+        for address in (*ALL, "/take-part", "/healthz"):
+            answer = await client.get(address)
+            assert answer.status_code == 200, address
+            assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+        missing = await client.get("/boards/A-full.json")
+        assert (missing.status_code, missing.json()["reason"]) == (404, "NOT_FOUND")
+
+
+async def test_a_lab_s_text_is_text(tmp_path: Path) -> None:
+    async with site(tmp_path) as (gateway, client):
+        digest = await publish(gateway, [entry(HOSTILE, organisation=HOSTILE), entry(TURNED, 2)])
+        for address in ("/boards/A-full", "/", "/models/sub-1", "/boards"):
+            page = (await shown(client, address, digest)).text
+            assert HOSTILE not in page
+            assert "&lt;script&gt;" in page
+            assert "\u202e" not in page
+            # The policy forbids them, so a page that had any would be broken.
+            assert not re.search(r"<script(?![^>]* src=)|\son\w+=|\sstyle=|<style", page)
+
+
+async def test_the_board_is_sorted_and_filtered_by_its_address(tmp_path: Path) -> None:
+    rows = [entry("Older", 1), entry("Newer", 2, published_at="2026-03-02T12:00:00Z", level=2)]
+    async with site(tmp_path) as (gateway, client):
+        digest = await publish(gateway, rows)
+        page = (await shown(client, "/boards/A-full?sort=date", digest)).text
+        assert page.index("Newer") < page.index("Older")
+        page = (await client.get("/boards/A-full?level=3")).text
+        assert "Older" in page
+        assert "Newer" not in page
+        page = (await client.get("/boards/A-full?q=zebra")).text
+        assert "No model fits this filter." in page
+
+
+async def test_downloads_are_the_snapshot_itself(tmp_path: Path) -> None:
+    async with site(tmp_path) as (gateway, client):
+        digest = await publish(gateway, [entry("=1+1")])
+        answer = await shown(client, "/boards/A-full.json", digest)
+        assert hashlib.sha256(answer.content).hexdigest() == digest
+        assert json.loads(answer.content)["rows"][0]["model_name"] == "=1+1"
+        table = list(csv.DictReader(io.StringIO((await client.get("/boards/A-full.csv")).text)))
+        # A spreadsheet must not compute what a lab wrote.
+        assert (table[0]["model"], table[0]["s3"], table[0]["s5"]) == ("'=1+1", "5.0", "")
+        feed = ElementTree.fromstring((await client.get("/boards/A-full.atom")).content)
+        titles = [e.text for e in feed.iterfind("{*}entry/{*}title")]
+        assert titles == ["=1+1: rank 1, level 3, score 5.00"]
+
+
+async def test_a_page_is_sent_again_only_when_it_changed(tmp_path: Path) -> None:
+    async with site(tmp_path) as (gateway, client):
+        first = await shown(client, "/boards/A-full", await publish(gateway, [entry("One")]))
+        known = {"if-none-match": first.headers["etag"]}
+        assert (await client.get("/boards/A-full", headers=known)).status_code == 304
+        await shown(client, "/boards/A-full", await publish(gateway, [entry("Two")]))
+        answer = await client.get("/boards/A-full", headers=known)
+        assert answer.status_code == 200
+        assert "Two" in answer.text
+
+
+async def test_an_open_page_hears_of_new_standings_and_of_the_gateway_s_end(
+    tmp_path: Path,
+) -> None:
+    async with site(tmp_path) as (gateway, client):
+        await shown(client, "/boards/A-full", await publish(gateway, [entry("One")]))
+        async with client.stream("GET", "/boards/A-full/events") as stream:
+            lines = stream.aiter_lines()
+            assert (await anext(lines)).startswith("retry: ")
+            await publish(gateway, [entry("Two")])
+            seen = [line async for line in _until(lines, "data: 2")]
+            assert "event: standings" in seen
+            ended = asyncio.create_task(gateway.stop())
+            assert [line async for line in lines if line.startswith("data")] == []
+            await ended
+        # `site` stops it once more, which must do no harm.
+
+
+async def _until(lines: AsyncIterator[str], last: str) -> AsyncIterator[str]:
+    async for line in lines:
+        yield line
+        if line == last:
+            return
+
+
+@pytest.mark.parametrize("address", ["/boards/X", "/models/none", "/tasks/none", "/static/no.css"])
+async def test_what_is_not_there_is_said_in_the_reader_s_form(tmp_path: Path, address: str) -> None:
+    async with site(tmp_path) as (_, client):
+        page = await client.get(address, headers={"accept": "text/html"})
+        assert page.status_code == 404
+        assert "<h1>" in page.text
+        answer = await client.get(address, headers={"accept": "application/json"})
+        assert set(answer.json()) == {"reason", "message"}
+        assert (await client.post("/boards")).status_code == 405

@@ -1,0 +1,110 @@
+"""Sorting and filtering a board: what has no value is last, and nothing asked for is trusted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.gateway.web.newest import Row, Scores, Sheet
+from services.gateway.web.selection import Selection, columns
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def row(name: str, level: int = 2, score: float = 10.0, **changes: Any) -> Row:
+    values = {
+        "rank": 1,
+        "model_name": name,
+        "organisation": "Lab",
+        "submission_id": f"sub-{name}",
+        "level": level,
+        "scores": Scores(**{f"s{level}": score}) if level else Scores(),
+        "low": None,
+        "high": None,
+        "modalities": {"image": Scores(score), "audio": Scores()},
+        "supported": 1,
+        "wins": 0,
+        "tied": False,
+        "completed": NOON,
+    }
+    return Row(**(values | changes))
+
+
+def sheet(*rows: Row) -> Sheet:
+    return Sheet(
+        board_id="A-full",
+        publication_id=1,
+        published=NOON,
+        computed=NOON,
+        sha256="00",
+        catalogue_id="general-bench",
+        reference_list_id="paper",
+        convention="general-level",
+        tasks=10,
+        highest_level=5,
+        rows=rows,
+        by_submission={},
+    )
+
+
+BOARD = sheet(row("b", 4, 3.0), row("a", 2, 90.0), row("c", 0))
+
+
+def chosen(**query: str) -> list[str]:
+    return [r.model_name for r in Selection.from_query(query, BOARD).apply(BOARD.rows)]
+
+
+def test_without_a_query_the_board_stays_as_it_is() -> None:
+    assert chosen() == ["b", "a", "c"]
+    assert Selection.from_query({}, BOARD).is_default
+    assert Selection.from_query({}, BOARD).query() == ""
+
+
+def test_a_higher_level_stands_above_a_higher_score_and_no_score_stands_last() -> None:
+    assert chosen(sort="score") == ["b", "a", "c"]
+    assert chosen(sort="score", order="asc") == ["a", "b", "c"]
+
+
+def test_a_modality_without_a_score_stands_last_in_both_directions() -> None:
+    board = sheet(row("x", modalities={"image": Scores(), "audio": Scores(1.0)}), row("y"))
+    for order in ("asc", "desc"):
+        found = Selection.from_query({"sort": "image", "order": order}, board).apply(board.rows)
+        assert [r.model_name for r in found] == ["y", "x"]
+
+
+def test_filters_by_level_and_by_text() -> None:
+    assert chosen(level="3") == ["b"]
+    assert chosen(q=" A ") == ["b", "a", "c"]  # all are of "Lab"
+    assert chosen(q="sub-") == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"sort": "nothing"}, {"order": "up"}, {"level": "9"}, {"level": "٣"}, {"sort": "__class__"}],
+)
+def test_what_does_not_exist_is_left_out(query: dict[str, str]) -> None:
+    assert Selection.from_query(query, BOARD).is_default
+
+
+def test_a_long_search_is_cut() -> None:
+    assert len(Selection.from_query({"q": "x" * 5_000}, BOARD).search) == 100
+
+
+@given(
+    sort=st.sampled_from(columns(BOARD)),
+    order=st.sampled_from(["asc", "desc", ""]),
+    level=st.sampled_from(["", "2", "3", "4", "5"]),
+    text=st.text(max_size=20),
+)
+def test_an_address_that_a_page_writes_means_what_was_chosen(
+    sort: str, order: str, level: str, text: str
+) -> None:
+
+    first = Selection.from_query({"sort": sort, "order": order, "level": level, "q": text}, BOARD)
+    again = Selection.from_query(dict(parse_qsl(first.query())), BOARD)
+    assert again == first
