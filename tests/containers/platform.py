@@ -39,8 +39,9 @@ class ContainerPlatform:
     """
 
     def __init__(self, client: DockerClient, postgres: PostgresServer) -> None:
-        self._port = free_ports(1)[0]
-        self.composed = Composed(client, read_compose(COMPOSE, {"PORT": str(self._port)}))
+        self._port, self._web_port = free_ports(2)
+        ports = {"PORT": str(self._port), "WEB_PORT": str(self._web_port)}
+        self.composed = Composed(client, read_compose(COMPOSE, ports))
         self.url = postgres.create("containers")
         self._sockets = Path(self.url.partition("host=")[2])
         # The server's folder is its user's alone; a container's user has to get to the socket.
@@ -49,6 +50,11 @@ class ContainerPlatform:
     @property
     def target(self) -> str:
         return f"127.0.0.1:{self._port}"
+
+    @property
+    def web(self) -> str:
+        """The address of the pages."""
+        return f"http://127.0.0.1:{self._web_port}"
 
     def start(self) -> None:
         database = f"postgresql://postgres@/containers?host={_SOCKET}"

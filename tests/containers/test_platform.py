@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from docker.models.containers import Container
@@ -43,6 +44,8 @@ def test_a_submission_is_graded_ranked_and_on_the_board(
         assert {one.outcome for one in results} == {TaskOutcome.SCORED}
         standings = eventually(lambda: client.standings(BOARD).standings, 60, "the board")
         assert [row.submission_id for row in standings] == [submission.submission_id]
+        page = f"{platform.web}/boards/{BOARD}"
+        eventually(lambda: f"/models/{submission.submission_id}" in read(page), 60, "the page")
         receipt = client.receipt(submission.submission_id)
         keys = tmp_path / "trusted-keys.txt"
         keys.write_text(platform.composed.read(platform.seed, "/seed/lab/trusted-keys.txt"))
@@ -50,6 +53,12 @@ def test_a_submission_is_graded_ranked_and_on_the_board(
         assert len(report.statements) == len(results)
         images = {statement.grader.image_digest for statement in report.statements}
         assert images == {"general-level/grader-language:0.1.0"}
+
+
+def read(address: str) -> str:
+    with urlopen(address, timeout=60) as answer:
+        text: str = answer.read().decode()
+        return text
 
 
 _LISTEN = """

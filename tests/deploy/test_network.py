@@ -14,7 +14,7 @@ CLIENTS = {"ranker", *GRADERS}
 ANYONE = {"lab", "stranger", "prometheus", "grafana", "dns", "database", "objects", "internet"}
 METRICS = {"gateway": "TCP/9464", "ranker": "TCP/9465"} | dict.fromkeys(GRADERS, "TCP/9466")
 
-PUBLIC = {(one, "gateway", "TCP/50051") for one in ANYONE}
+PUBLIC = {(one, "gateway", port) for one in ANYONE for port in ("TCP/50051", "TCP/8080")}
 GRADING = {(one, "gateway", "TCP/50052") for one in CLIENTS}
 SCRAPING = {("prometheus", one, port) for one, port in METRICS.items()}
 SPANS = {(one, "collector", "TCP/4317") for one in ("gateway", *CLIENTS)}
