@@ -16,12 +16,12 @@ from pathlib import Path
 from docker.models.containers import Container
 
 from general_level.catalogue.model import Modality
-from services.gateway.telemetry import Telemetry as GatewayTelemetry
+from services.gateway.queue_telemetry import QueueTelemetry
 from services.grader.fleet import Fleet
 from services.grader.fleet_containers import FLEET_LABEL, MODALITY_LABEL, Engine
 from services.grader.fleet_settings import FleetSettings
 from services.grader.fleet_telemetry import Telemetry
-from services.kit.telemetry import MetricsServer
+from services.kit.telemetry import MetricsServer, Registry
 from tests.support.docker_engine import BASE_IMAGE, DockerEngine
 
 IMAGE = "fleet-tests:1"
@@ -74,13 +74,14 @@ def build_image(engine: DockerEngine) -> None:
 
 
 class Queue:
-    """A gateway's telemetry over HTTP, as its own registry writes it; ``tell`` sets the queue."""
+    """The queue as a gateway tells of it over HTTP; ``tell`` sets it."""
 
     def __init__(self) -> None:
-        self._telemetry = GatewayTelemetry()
+        registry = Registry()
+        self._telemetry = QueueTelemetry(registry)
         for modality in Modality:
             self.tell(modality, 0)
-        self._server = MetricsServer(self._telemetry.registry, 0, "127.0.0.1")
+        self._server = MetricsServer(registry, 0, "127.0.0.1")
         self.url = f"http://127.0.0.1:{self._server.port}/metrics"
 
     def tell(self, modality: Modality, jobs: int, oldest_seconds: float = 0.0) -> None:
