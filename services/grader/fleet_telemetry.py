@@ -45,7 +45,7 @@ class Telemetry:
             ("modality",),
             registry=self.registry,
         )
-        self.starts = self._counter("fleet_starts", "Grader containers that this fleet started.", "modality")
+        self.starts = self._counter("fleet_starts", "Grader containers started.", "modality")
         self.refusals = self._counter(
             "fleet_start_refusals", "Containers that could not be started.", "modality", "reason"
         )

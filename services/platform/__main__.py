@@ -15,7 +15,7 @@ from services.platform.demo import run_demo
 from services.platform.home import Home
 from services.platform.seed import seed
 
-_DEFAULTS = Ports()
+_DEFAULTS = Ports(web=8080)
 
 _home = click.option(
     "--home",

@@ -42,7 +42,7 @@ class Ports:
     grader_metrics: int | None = 9466
     host: str = "127.0.0.1"
     #: The pages; None for none.
-    web: int | None = 8080
+    web: int | None = None
 
 
 def specs(home: Home, ports: Ports) -> list[ProcessSpec]:

@@ -103,7 +103,7 @@ def running_platform(
     home = Home(place or folder / "home", catalogue)
     home.prepare()
     home.seal(benchmark, allow_unmatched=True)
-    ports = Ports(*free_ports(4), grader_metrics=0, web=None)
+    ports = Ports(*free_ports(4), grader_metrics=0)
     supervisor = start(home, ports)
     try:
         yield Platform(home, ports, supervisor)

@@ -85,7 +85,7 @@ def real_lab_gateway(folder: Path, stores: Stores | None = None) -> Iterator[Rea
     home = Home(folder / "home", "general-bench")
     home.prepare()
     home.seal(folder / "benchmark", allow_unmatched=True)
-    by_name = {s.name: s for s in specs(home, Ports(*free_ports(4), grader_metrics=0, web=None))}
+    by_name = {s.name: s for s in specs(home, Ports(*free_ports(4), grader_metrics=0))}
     clock = ManualClock(datetime(2026, 1, 5, 9, 0, tzinfo=UTC))
     environ = dict(by_name.pop("gateway").environ)
     if stores is not None:

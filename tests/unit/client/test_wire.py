@@ -22,6 +22,7 @@ CODES = {
     "NotFound": "NOT_FOUND",
     "OffsetMismatch": "FAILED_PRECONDITION",
     "IllegalTransition": "FAILED_PRECONDITION",
+    "RejudgementRefused": "FAILED_PRECONDITION",
     "AgreementRequired": "FAILED_PRECONDITION",
     "SubmissionPending": "FAILED_PRECONDITION",
     "NotAuthenticated": "UNAUTHENTICATED",

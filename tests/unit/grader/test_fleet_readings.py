@@ -10,11 +10,11 @@ from contextlib import contextmanager
 import pytest
 
 from general_level.catalogue.model import Modality
-from services.gateway.telemetry import Telemetry as GatewayTelemetry
+from services.gateway.queue_telemetry import QueueTelemetry
 from services.grader.fleet_policy import Reading
 from services.grader.fleet_readings import TelemetryUnavailable, read_jobs_held, read_queue
 from services.grader.telemetry import Telemetry as GraderTelemetry
-from services.kit.telemetry import MetricsServer
+from services.kit.telemetry import MetricsServer, Registry
 
 
 @contextmanager
@@ -52,17 +52,18 @@ def _why(url: str, **limits: float) -> str:
 
 
 def test_a_gateways_own_telemetry_is_read() -> None:
-    telemetry = GatewayTelemetry()
+    registry = Registry()
+    telemetry = QueueTelemetry(registry)
     for state, jobs in (("ready", 7), ("leased", 2)):
         telemetry.queue_jobs.labels(Modality.IMAGE, state).set(jobs)
-        telemetry.queue_jobs.labels(Modality.VIDEO, state).set(0)
     telemetry.queue_oldest.labels(Modality.IMAGE).set(12.5)
-    server = MetricsServer(telemetry.registry, 0, "127.0.0.1")
+    telemetry.queue_oldest.remove(Modality.VIDEO)
+    server = MetricsServer(registry, 0, "127.0.0.1")
     try:
         # A modality without an age is not told of: that is no empty queue.
-        assert read_queue(f"http://127.0.0.1:{server.port}/metrics") == {
-            Modality.IMAGE: Reading(9, 12.5)
-        }
+        told = dict.fromkeys(Modality, Reading(0, 0.0)) | {Modality.IMAGE: Reading(9, 12.5)}
+        del told[Modality.VIDEO]
+        assert read_queue(f"http://127.0.0.1:{server.port}/metrics") == told
     finally:
         server.close()
 
