@@ -5,6 +5,12 @@ The stores are started when the first test asks, once in each process of pytest.
 
 from __future__ import annotations
 
+import os
+
+# A platform's supervisor forks beside the gRPC threads of a test, and the child calls exec at once:
+# gRPC's own handlers of a fork have nothing to save there, and sometimes end the child.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 import threading
 from collections.abc import Iterator
 
