@@ -293,13 +293,37 @@ audit_log = Table(
     Index("ix_audit_log_request", "request_id"),
 )
 
+#: Labs that are signed in to the portal. The secret itself is in the browser's cookie alone.
+web_sessions = Table(
+    "web_sessions",
+    metadata,
+    Column("session_sha256", String(64), primary_key=True),
+    # The token it was opened with: revoked, it ends the session as well.
+    Column("token_id", String(40), ForeignKey("tokens.token_id"), nullable=False),
+    Column("create_time", Instant, nullable=False),
+    Column("expire_time", Instant, nullable=False),
+    Index("ix_web_sessions_expire", "expire_time"),
+    Index("ix_web_sessions_token", "token_id"),
+)
+
+#: Results that were published elsewhere before, as an operator imported them; never without a mark.
+historical_results = Table(
+    "historical_results",
+    metadata,
+    Column("history_id", String(60), primary_key=True),
+    # JSON, format ``general-level/history/v1``, and its digest.
+    Column("document", LargeBinary, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("import_time", Instant, nullable=False),
+)
+
 #: Append-only. ``position`` has no gaps: it is given under the writer's lock.
 score_ledger = Table(
     "score_ledger",
     metadata,
     Column("position", BigInteger, primary_key=True, autoincrement=False),
     Column("append_time", Instant, nullable=False),
-    # "score", "completion" or "withdrawal"
+    # "score", "completion", "withdrawal" or "naming"
     Column("kind", String(12), nullable=False),
     Column("submission_id", String(40), nullable=False),
     # Empty unless kind is "score".
