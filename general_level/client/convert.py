@@ -217,13 +217,21 @@ def standing(message: leaderboard_pb2.Standing) -> models.Standing:
             if message.HasField("interval")
             else None
         ),
-        modalities=tuple(
-            models.ModalityScores(m.modality, _levels(m.scores)) for m in message.modalities
-        ),
+        modalities=tuple(_modality(of) for of in message.modalities),
         supported_tasks=message.supported_tasks,
         winning_tasks=message.winning_tasks,
         indistinguishable_from_previous=message.indistinguishable_from_previous,
         complete_time=_time(message, "complete_time"),
+    )
+
+
+def _modality(message: leaderboard_pb2.ModalityScores) -> models.ModalityScores:
+    return models.ModalityScores(
+        modality=message.modality,
+        scores=_levels(message.scores),
+        supported_tasks=message.supported_tasks if message.HasField("supported_tasks") else None,
+        task_count=message.task_count if message.HasField("task_count") else None,
+        winning_tasks=message.winning_tasks if message.HasField("winning_tasks") else None,
     )
 
 

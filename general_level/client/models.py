@@ -265,10 +265,16 @@ class LevelScores:
 
 @dataclass(frozen=True, slots=True)
 class ModalityScores:
-    """The level scores within one modality."""
+    """The level scores within one modality, and the board's tasks of it.
+
+    The counts are None in standings that were published before they were counted.
+    """
 
     modality: str
     scores: LevelScores
+    supported_tasks: int | None = None
+    task_count: int | None = None
+    winning_tasks: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

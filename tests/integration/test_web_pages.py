@@ -57,6 +57,28 @@ async def test_the_board_is_sorted_and_filtered_by_its_address(tmp_path: Path) -
         assert "No model fits this filter." in page
 
 
+async def test_a_modality_that_is_not_supported_is_no_zero(tmp_path: Path) -> None:
+    none = {"s2": 0.0, "s3": 0.0, "s4": 0.0, "supported": 0, "tasks": 4, "wins": 0}
+    zero = {**none, "supported": 2}
+    row = entry("Model", by_modality={"image": zero, "audio": none})
+    old = {"s2": 0.0, "s3": 0.0, "s4": 0.0}
+    before = entry("Before", 2, by_modality={"image": old, "audio": old})
+    async with site(tmp_path) as (gateway, client):
+        page = await shown(client, "/boards/A-full", await publish(gateway, [row, before]))
+        cells = re.findall(r'<td class="number">(.*?)</td>', page.text)
+        (first, second) = cells[2:4], cells[8:10]
+        assert first[0] == "0.00"
+        assert 'aria-label="not supported"' in first[1]
+        assert second == ["0.00", "0.00"]
+        table = list(csv.DictReader(io.StringIO((await client.get("/boards/A-full.csv")).text)))
+        columns = ("s2", "supported", "tasks", "won")
+        assert [table[0][f"image_{name}"] for name in columns] == ["0.0", "2", "4", "0"]
+        assert [table[0][f"audio_{name}"] for name in columns] == ["", "0", "4", "0"]
+        assert [table[1][f"audio_{name}"] for name in columns] == ["0.0", "", "", ""]
+        model = (await client.get("/models/sub-1")).text
+        assert "0.00" in model
+
+
 async def test_downloads_are_the_snapshot_itself(tmp_path: Path) -> None:
     async with site(tmp_path) as (gateway, client):
         digest = await publish(gateway, [entry("=1+1")])

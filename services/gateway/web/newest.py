@@ -40,6 +40,32 @@ class Scores(NamedTuple):
         return self[level - 2] if level else None
 
 
+class ModalityStanding(NamedTuple):
+    """One modality of a model on a board: its scores, and how many of the board's tasks it has.
+
+    The counts are None where the board was published before they were counted.
+    """
+
+    scores: Scores
+    supported: int | None
+    tasks: int | None
+    wins: int | None
+
+    @property
+    def is_supported(self) -> bool:
+        """Whether the model has a task of it; True where nobody counted."""
+        return self.supported != 0
+
+    @property
+    def shown(self) -> Scores:
+        """The scores, and none of a modality that is not supported: that is no score of 0."""
+        return self.scores if self.is_supported else NO_SCORES
+
+
+#: What stands for a modality that a model does not support.
+NO_SCORES: Final = Scores()
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One model on a board. Held for each model on each board, so it is small."""
@@ -52,7 +78,7 @@ class Row:
     scores: Scores
     low: float | None
     high: float | None
-    modalities: Mapping[str, Scores]
+    modalities: Mapping[str, ModalityStanding]
     supported: int
     wins: int
     tied: bool
@@ -195,12 +221,17 @@ def _row(row: Mapping[str, Any], texts: dict[str, str]) -> Row:
         scores=_scores(row),
         low=interval.get("low"),
         high=interval.get("high"),
-        modalities={name: _scores(scores) for name, scores in row["by_modality"].items()},
+        modalities={name: _modality(of) for name, of in row["by_modality"].items()},
         supported=row["supported"],
         wins=row["wins"],
         tied=row["indistinguishable_from_previous"],
         completed=from_rfc3339(row["published_at"]),
     )
+
+
+def _modality(of: Mapping[str, Any]) -> ModalityStanding:
+    counts = (of.get("supported"), of.get("tasks"), of.get("wins"))
+    return ModalityStanding(_scores(of), *counts)
 
 
 def _scores(scores: Mapping[str, Any]) -> Scores:

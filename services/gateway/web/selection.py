@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from general_level.catalogue import Modality
-from services.gateway.web.newest import Row, Scores, Sheet
+from services.gateway.web.newest import Row, Sheet
 
 #: Characters of a search that are looked at.
 SEARCH_CHARACTERS_MAX: Final = 100
@@ -109,4 +109,9 @@ def _key(sort: str) -> Callable[[Row], object]:
     if sort == "score":
         # Levels first: a score is comparable with others of its level only.
         return lambda row: None if row.score is None else (row.level, row.score)
-    return _FIXED.get(sort) or (lambda row: row.modalities.get(sort, Scores()).s2)
+    return _FIXED.get(sort) or (lambda row: _s2(row, sort))
+
+
+def _s2(row: Row, modality: str) -> float | None:
+    of = row.modalities.get(modality)
+    return of.shown.s2 if of is not None else None

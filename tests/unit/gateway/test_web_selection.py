@@ -10,10 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.web.newest import Row, Scores, Sheet
+from services.gateway.web.newest import ModalityStanding, Row, Scores, Sheet
 from services.gateway.web.selection import Selection, columns
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def modality(s2: float | None, supported: int | None = 1) -> ModalityStanding:
+    counted = supported is not None
+    return ModalityStanding(Scores(s2), supported, 6 if counted else None, 0 if counted else None)
 
 
 def row(name: str, level: int = 2, score: float = 10.0, **changes: Any) -> Row:
@@ -26,7 +31,7 @@ def row(name: str, level: int = 2, score: float = 10.0, **changes: Any) -> Row:
         "scores": Scores(**{f"s{level}": score}) if level else Scores(),
         "low": None,
         "high": None,
-        "modalities": {"image": Scores(score), "audio": Scores()},
+        "modalities": {"image": modality(score), "audio": modality(0.0, 0)},
         "supported": 1,
         "wins": 0,
         "tied": False,
@@ -71,10 +76,17 @@ def test_a_higher_level_stands_above_a_higher_score_and_no_score_stands_last() -
 
 
 def test_a_modality_without_a_score_stands_last_in_both_directions() -> None:
-    board = sheet(row("x", modalities={"image": Scores(), "audio": Scores(1.0)}), row("y"))
-    for order in ("asc", "desc"):
+    audio = modality(1.0)
+    board = sheet(
+        row("none", modalities={"image": modality(0.0, 0), "audio": audio}),
+        row("zero", modalities={"image": modality(0.0), "audio": audio}),
+        row("some"),
+        # Published before anyone counted: its 0 may be either.
+        row("old", modalities={"image": modality(0.0, None), "audio": audio}),
+    )
+    for order, names in (("asc", "zero old some none"), ("desc", "some zero old none")):
         found = Selection.from_query({"sort": "image", "order": order}, board).apply(board.rows)
-        assert [r.model_name for r in found] == ["y", "x"]
+        assert [r.model_name for r in found] == names.split()
 
 
 def test_filters_by_level_and_by_text() -> None:
