@@ -120,6 +120,7 @@ def model_metadata(message: submission_pb2.ModelMetadata) -> models.ModelMetadat
         modalities=tuple(message.modalities),
         report_url=message.report_url,
         contact_email=message.contact_email,
+        open_weights=message.open_weights if message.HasField("open_weights") else None,
     )
 
 
@@ -132,6 +133,7 @@ def model_metadata_message(metadata: models.ModelMetadata) -> submission_pb2.Mod
         modalities=metadata.modalities,
         report_url=metadata.report_url,
         contact_email=metadata.contact_email,
+        open_weights=metadata.open_weights,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,9 +16,10 @@ from typing import Any, Final, NamedTuple
 
 from general_level.errors import GeneralLevelError, NotFound
 from general_level.wire import from_rfc3339
-from services.gateway import publishing
+from services.gateway import publishing, submissions
 from services.gateway.signals import Signals
 from services.gateway.storage.database import Database
+from services.gateway.web.model_facts import NOTHING_SAID, ModelFacts, facts_of
 from services.kit.logging import get_logger
 
 #: A publication whose signal was lost is seen after this time.
@@ -115,6 +116,8 @@ class Newest:
         self._database = database
         self._signals = signals
         self._sheets: dict[str, Sheet] = {}
+        #: Of every submission that stands on a board.
+        self._facts: dict[str, ModelFacts] = {}
         self._changed = asyncio.Condition()
         self._ended = False
 
@@ -125,6 +128,10 @@ class Newest:
     def sheets(self) -> Mapping[str, Sheet]:
         """All boards that have standings."""
         return self._sheets
+
+    def facts(self, row: Row) -> ModelFacts:
+        """What the lab says about a model, as far as the name in the row lets it be shown."""
+        return self._facts.get(row.submission_id, NOTHING_SAID).under(row.model_name)
 
     async def changes(self, board_id: str, seen: int, wait_seconds: float) -> AsyncIterator[int]:
         """Each publication of a board after ``seen``; ``seen`` again whenever none came in time.
@@ -160,10 +167,25 @@ class Newest:
             return False
         texts: dict[str, str] = {}
         sheets = await asyncio.to_thread(lambda: [_sheet(stored, texts) for stored in found])
+        known_sheets = {**self._sheets, **{sheet.board_id: sheet for sheet in sheets}}
+        facts = await self._facts_of(known_sheets.values())
         async with self._changed:
-            self._sheets.update((sheet.board_id, sheet) for sheet in sheets)
+            # Together, so that a page of a snapshot never changes.
+            self._sheets, self._facts = known_sheets, facts
             self._changed.notify_all()
         return True
+
+    async def _facts_of(self, sheets: Collection[Sheet]) -> dict[str, ModelFacts]:
+        """Those of all submissions on these boards; only what is new is read."""
+        shown = await asyncio.to_thread(lambda: set().union(*(one.by_submission for one in sheets)))
+        facts = {name: known for name, known in self._facts.items() if name in shown}
+        unknown = sorted(shown - facts.keys())
+        for start in range(0, len(unknown), submissions.MODELS_IN_QUERY):
+            asked = unknown[start : start + submissions.MODELS_IN_QUERY]
+            found = await self._database.run_read(submissions.models_of, asked)
+            facts |= dict.fromkeys(asked, NOTHING_SAID)
+            facts |= {name: facts_of(model) for name, model in found.items()}
+        return facts
 
     async def run(self) -> None:
         """Follows the publications."""
