@@ -120,6 +120,7 @@ def model_metadata(message: submission_pb2.ModelMetadata) -> models.ModelMetadat
         modalities=tuple(message.modalities),
         report_url=message.report_url,
         contact_email=message.contact_email,
+        open_weights=message.open_weights if message.HasField("open_weights") else None,
     )
 
 
@@ -132,6 +133,7 @@ def model_metadata_message(metadata: models.ModelMetadata) -> submission_pb2.Mod
         modalities=metadata.modalities,
         report_url=metadata.report_url,
         contact_email=metadata.contact_email,
+        open_weights=metadata.open_weights,
     )
 
 
@@ -217,13 +219,21 @@ def standing(message: leaderboard_pb2.Standing) -> models.Standing:
             if message.HasField("interval")
             else None
         ),
-        modalities=tuple(
-            models.ModalityScores(m.modality, _levels(m.scores)) for m in message.modalities
-        ),
+        modalities=tuple(_modality(of) for of in message.modalities),
         supported_tasks=message.supported_tasks,
         winning_tasks=message.winning_tasks,
         indistinguishable_from_previous=message.indistinguishable_from_previous,
         complete_time=_time(message, "complete_time"),
+    )
+
+
+def _modality(message: leaderboard_pb2.ModalityScores) -> models.ModalityScores:
+    return models.ModalityScores(
+        modality=message.modality,
+        scores=_levels(message.scores),
+        supported_tasks=message.supported_tasks if message.HasField("supported_tasks") else None,
+        task_count=message.task_count if message.HasField("task_count") else None,
+        winning_tasks=message.winning_tasks if message.HasField("winning_tasks") else None,
     )
 
 

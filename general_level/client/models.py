@@ -157,7 +157,8 @@ class ModelMetadata:
     """What a lab says about its model. All but the contact e-mail is shown on the boards.
 
     ``parameter_count`` is a number of parameters, 0 if not said. ``description`` has at most
-    2,000 characters. ``report_url`` is an https link or empty.
+    2,000 characters. ``report_url`` is an https link or empty. ``open_weights`` says whether
+    everybody can get the weights, None if not said.
     """
 
     model_name: str
@@ -167,6 +168,7 @@ class ModelMetadata:
     modalities: tuple[str, ...] = ()
     report_url: str = ""
     contact_email: str = ""
+    open_weights: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,10 +267,16 @@ class LevelScores:
 
 @dataclass(frozen=True, slots=True)
 class ModalityScores:
-    """The level scores within one modality."""
+    """The level scores within one modality, and the board's tasks of it.
+
+    The counts are None in standings that were published before they were counted.
+    """
 
     modality: str
     scores: LevelScores
+    supported_tasks: int | None = None
+    task_count: int | None = None
+    winning_tasks: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

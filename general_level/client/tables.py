@@ -186,7 +186,8 @@ def standings_table(standings: Standings) -> str:
 
 def _standing_row(standing: Standing, modalities: Sequence[str]) -> tuple[object, ...]:
     s = standing
-    by_modality = {m.modality: m.scores for m in s.modalities}
+    # A modality that is not supported has no score: it is not the 0 that it counts as.
+    by_modality = {m.modality: m.scores for m in s.modalities if m.supported_tasks != 0}
     return (
         f"{s.rank}{'≈' if s.indistinguishable_from_previous else ' '}",
         s.model_name,

@@ -133,6 +133,7 @@ class ModelMetadata(_message.Message):
     MODALITIES_FIELD_NUMBER: _builtins.int
     REPORT_URL_FIELD_NUMBER: _builtins.int
     CONTACT_EMAIL_FIELD_NUMBER: _builtins.int
+    OPEN_WEIGHTS_FIELD_NUMBER: _builtins.int
     model_name: _builtins.str
     """1 to 100 characters."""
     organisation: _builtins.str
@@ -144,6 +145,8 @@ class ModelMetadata(_message.Message):
     """https link to a technical report; may be empty."""
     contact_email: _builtins.str
     """Never shown to others."""
+    open_weights: _builtins.bool
+    """Whether everybody can get the weights; absent if not said."""
     @_builtins.property
     def modalities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """For example "image", "video", "audio", "3d", "language"."""
@@ -158,12 +161,15 @@ class ModelMetadata(_message.Message):
         modalities: _abc.Iterable[_builtins.str] | None = ...,
         report_url: _builtins.str = ...,
         contact_email: _builtins.str = ...,
+        open_weights: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_open_weights", b"_open_weights", "open_weights", b"open_weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_email", b"contact_email", "description", b"description", "modalities", b"modalities", "model_name", b"model_name", "organisation", b"organisation", "parameter_count", b"parameter_count", "report_url", b"report_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_open_weights", b"_open_weights", "contact_email", b"contact_email", "description", b"description", "modalities", b"modalities", "model_name", b"model_name", "open_weights", b"open_weights", "organisation", b"organisation", "parameter_count", b"parameter_count", "report_url", b"report_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__open_weights: _TypeAlias = _typing.Literal["open_weights"]  # noqa: Y015
+    _WhichOneofArgType__open_weights: _TypeAlias = _typing.Literal["_open_weights", b"_open_weights"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__open_weights) -> _WhichOneofReturnType__open_weights | None: ...
 
 Global___ModelMetadata: _TypeAlias = ModelMetadata  # noqa: Y015
 

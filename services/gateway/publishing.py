@@ -1,7 +1,8 @@
 """The published standings: stored as the ranker signed for them by digest, read as messages.
 
-A snapshot is canonical JSON (format ``general-level/standings/v1``); its bytes are kept as they
-came, so that its SHA-256 stays checkable, and are turned into the wire's message when read. A
+A snapshot is canonical JSON (format ``general-level/standings/v2``, or ``v1`` from a ranker of an
+earlier version); its bytes are kept as they came, so that its SHA-256 stays checkable, and are
+turned into the wire's message when read. A
 publication and the PUBLISHED state of the submissions in it are one transaction.
 """
 
@@ -26,7 +27,8 @@ from services.gateway.storage.database import serialise
 from services.gateway.storage.tables import publications, standings, submissions
 from services.gateway.submissions import move
 
-SNAPSHOT_FORMAT: Final = "general-level/standings/v1"
+#: The forms that are read. The first does not count the tasks of each modality.
+SNAPSHOT_FORMATS: Final = ("general-level/standings/v1", "general-level/standings/v2")
 #: Signals that something was published, on whichever board; ``standings/<board>`` says where.
 TOPIC: Final = "standings"
 #: Parsed snapshots kept in memory: every board of the benchmark once.
@@ -234,8 +236,14 @@ def _standing(row: Mapping[str, Any]) -> leaderboard_pb2.Standing:
         level=row["level"],
         scores=_scores(row),
         modalities=[
-            leaderboard_pb2.ModalityScores(modality=modality, scores=_scores(scores))
-            for modality, scores in row["by_modality"].items()
+            leaderboard_pb2.ModalityScores(
+                modality=modality,
+                scores=_scores(of),
+                supported_tasks=of.get("supported"),
+                task_count=of.get("tasks"),
+                winning_tasks=of.get("wins"),
+            )
+            for modality, of in row["by_modality"].items()
         ],
         supported_tasks=row["supported"],
         winning_tasks=row["wins"],
@@ -260,7 +268,7 @@ def _check_snapshot(board: ranking_pb2.BoardSnapshot, known_boards: Collection[s
         raise DigestMismatch(board_id=board.board_id)
     try:
         document = json.loads(board.snapshot)
-        fits = document["format"] == SNAPSHOT_FORMAT and document["board_id"] == board.board_id
+        fits = document["format"] in SNAPSHOT_FORMATS and document["board_id"] == board.board_id
         if fits:
             _parse(board.snapshot, board.sha256)
     except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -41,6 +41,9 @@ SubmissionRow = Row[Any]
 #: free again costs an upload, a check and perhaps grading all the same.
 CREATES_MAX: Final = 50
 CREATES_WINDOW: Final = timedelta(hours=24)
+
+#: Models that one query gives: databases bound the number of its parameters.
+MODELS_IN_QUERY: Final = 500
 
 #: Final states in which the lab's slot is given back.
 _REFUNDED: Final = frozenset({State.REJECTED, State.FAILED, State.EXPIRED})
@@ -293,6 +296,16 @@ def list_page(
         )
     order = (submissions.c.create_time.desc(), submissions.c.submission_id.desc())
     return list(connection.execute(query.order_by(*order).limit(page_size)))
+
+
+def models_of(connection: Connection, submission_ids: Sequence[str]) -> dict[str, pb.ModelMetadata]:
+    """What the labs say about the models of `MODELS_IN_QUERY` submissions at most, by their ids."""
+    rows = connection.execute(
+        select(submissions.c.submission_id, submissions.c.model).where(
+            submissions.c.submission_id.in_(submission_ids[:MODELS_IN_QUERY])
+        )
+    )
+    return {row.submission_id: pb.ModelMetadata.FromString(row.model) for row in rows}
 
 
 def read_timeline(connection: Connection, submission_id: str) -> list[Row[Any]]:

@@ -32,6 +32,12 @@ _METADATA_OPTIONS = (
     click.option("--description", help="At most 2,000 characters."),
     click.option("--modality", "modalities", multiple=True, help="May be given several times."),
     click.option("--report-url", help="https link to a technical report."),
+    click.option(
+        "--open-weights/--closed-weights",
+        "open_weights",
+        default=None,
+        help="Whether everybody can get the weights; not said by default.",
+    ),
     click.option("--contact-email", help="Never shown to others."),
 )
 

@@ -134,7 +134,7 @@ class Counts:
             max_scale=6,
             value_formatter="{:,.0f}".format,
         )
-        every = 2 if narrow else 1
+        every = 4 if narrow else 2
         chart.x_labels = [text if at % every == 0 else "" for at, text in enumerate(self.labels)]
         for name, counts, _ in self.series[:SERIES_MAX]:
             chart.add(name, list(counts))

@@ -14,6 +14,7 @@ from services.gateway.web import pictures
 from services.gateway.web.movements import Point, Publication
 from services.gateway.web.newest import Row, Sheet
 from services.gateway.web.reader import Reader, Standing
+from services.gateway.web.selection import modalities
 
 #: Models near this one on the board that a comparison is offered with, on either side.
 NEIGHBOURS_MAX: Final = 2
@@ -49,6 +50,9 @@ class ModelPages:
             "row": row,
             "board": board,
             "sheet": sheet,
+            "facts": self._reader.newest.facts(row),
+            "modalities": [(name, row.modalities[name]) for name in modalities(sheet)],
+            "signed": pictures.signed,
             "profile": profile,
             "ladder": pictures.ladder(board, row),
             "paradigms": pictures.by_paradigm(models),

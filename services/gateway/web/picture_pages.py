@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -34,6 +34,7 @@ class PicturePages:
             Route("/pictures/models/{submission_id}/skills.svg", self.skills),
             Route("/pictures/compare/modalities.svg", self.compared_modalities),
             Route("/pictures/compare/skills.svg", self.compared_skills),
+            Route("/pictures/boards/{board_id}", self.board),
             Route("/pictures/boards/{board_id}/distribution.svg", self.distribution),
             Route("/pictures/boards/{board_id}/movement.svg", self.movement),
         ]
@@ -67,6 +68,18 @@ class PicturePages:
         """Two to four models beside the specialists by the skills of one modality."""
         models, modality = chosen_models(self._reader, request), _modality(request)
         return await self._draw(request, lambda: pictures.by_skill(models, modality))
+
+    async def board(self, request: Request) -> Response:
+        """The page with the pictures of a board and their numbers."""
+        board, sheet = self._reader.board(request.path_params["board_id"])
+        publications = await self._reader.movements.of(sheet) if sheet else ()
+
+        def values() -> dict[str, Any]:
+            moved = pictures.movement(board, sheet, publications) if sheet else None
+            shown = pictures.distribution(board, sheet)
+            return {"board": board, "distribution": shown, "movement": moved}
+
+        return await self._reader.answer(request, "board_pictures.html", values)
 
     async def distribution(self, request: Request) -> Response:
         """The models of a board by score and level."""

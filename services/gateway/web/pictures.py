@@ -29,7 +29,7 @@ from services.gateway.web.rendering import MODALITIES, NOTHING, show_moment, sho
 #: Models whose ranks are followed over time: who leads now.
 LEADERS_MAX: Final = 5
 #: Points of a column in the distribution of scores.
-BIN_POINTS: Final = 10
+BIN_POINTS: Final = 5
 LEVELS: Final[Mapping[int, str]] = {
     2: "S2 generalist",
     3: "S3 task synergy",
@@ -179,7 +179,7 @@ def _mean(part: Part) -> str:
 def _beside(part: Part) -> tuple[str, str]:
     tasks = len(part.board.task_ids)
     supported = part.row.supported if part.row else 0
-    difference = NOTHING if part.difference is None else f"{part.difference:+.2f}"
+    difference = NOTHING if part.difference is None else signed(part.difference, 2)
     return difference, f"{supported} of {tasks}"
 
 
@@ -190,9 +190,14 @@ def _profile_summary(row: Row, parts: Sequence[Part], what: str) -> str:
         return f"{name} supports none of these {len(parts)} {what}."
     best = max(told, key=lambda one: one[0])
     text = f"{name} reaches the specialists' mean on {above(parts)} of {len(parts)} {what}"
-    text += f"; furthest up: {best[1].name}, {best[0]:+.1f} points"
+    text += f"; furthest up: {best[1].name}, {signed(best[0])} points"
     missing = len(parts) - len(told)
     return f"{text}; {missing} not supported." if missing else f"{text}."
+
+
+def signed(points: float, places: int = 1) -> str:
+    """With its sign, and a minus of the width of a plus."""
+    return f"{points:+.{places}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def distribution(board: Board, sheet: Sheet | None) -> Picture:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from heapq import nlargest
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from starlette.routing import Route
 from general_level.fairness import WINDOWS
 from services.gateway import agreement
 from services.gateway.web import pictures
+from services.gateway.web.movements import Publication
 from services.gateway.web.newest import Row, Sheet
 from services.gateway.web.reader import FIRST, Reader
 
@@ -35,7 +36,11 @@ class ReadingPages:
     async def home(self, request: Request) -> Response:
         """What the benchmark is, its scopes, who leads, and what moved last."""
         sheets = dict(self._reader.newest.sheets())
-        return await self._reader.answer(request, "home.html", lambda: self._home(sheets))
+        first = sheets.get(FIRST)
+        publications = await self._reader.movements.of(first) if first else ()
+        return await self._reader.answer(
+            request, "home.html", lambda: self._home(sheets, publications)
+        )
 
     async def take_part(self, request: Request) -> Response:
         """The rules, the quota, and the commands of a lab."""
@@ -43,14 +48,17 @@ class ReadingPages:
             request, "take_part.html", lambda: {"windows": WINDOWS, "agreement": agreement.TEXT}
         )
 
-    def _home(self, sheets: Mapping[str, Sheet]) -> dict[str, Any]:
+    def _home(
+        self, sheets: Mapping[str, Sheet], publications: Sequence[Publication]
+    ) -> dict[str, Any]:
         board, first = self._reader.catalogue.boards.get(FIRST), sheets.get(FIRST)
-        shown = board is not None and first is not None and first.rows
+        shown = (board, first) if board and first and first.rows else None
         return {
             "movements": latest(sheets),
             "first": first,
             "leaders": first.rows[:LEADERS_MAX] if first else (),
-            "distribution": pictures.distribution(board, first) if board and shown else None,
+            "distribution": pictures.distribution(*shown) if shown else None,
+            "movement": pictures.movement(*shown, publications) if shown else None,
             "counts": {
                 letter: sum(
                     one.scope.value == letter for one in self._reader.catalogue.boards.values()

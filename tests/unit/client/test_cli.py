@@ -98,6 +98,7 @@ def test_submit_checks_uploads_watches_and_prints_only_the_result(cli: Cli, arch
         "audio",
         "--modality",
         "language",
+        "--closed-weights",
     )
     submission = json_of(result)
     assert submission["state"] == "PUBLISHED"
@@ -109,6 +110,7 @@ def test_submit_checks_uploads_watches_and_prints_only_the_result(cli: Cli, arch
         "modalities": ["audio", "language"],
         "report_url": "",
         "contact_email": "",
+        "open_weights": False,
     }
     assert submission["create_time"] == "2026-01-05T09:00:00Z"
     told = result.stderr.splitlines()
