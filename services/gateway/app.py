@@ -39,6 +39,7 @@ from services.gateway.storage.migrate import upgrade
 from services.gateway.storage.replicas import replicas_of
 from services.gateway.telemetry import Telemetry
 from services.gateway.upload_stream import PartStore
+from services.gateway.web.movements import Movements
 from services.gateway.web.newest import Newest
 from services.gateway.web.server import WebServer
 from services.gateway.web.site import make_site
@@ -150,7 +151,7 @@ class Gateway:
         )
         self._newest = Newest(self.database, self.signals)
         self._web = WebServer(
-            make_site(self.catalogue, self._newest),
+            make_site(self.catalogue, self._newest, Movements(self.database)),
             self.settings.web_address,
             self.settings.drain.total_seconds(),
         )

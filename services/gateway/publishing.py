@@ -146,6 +146,28 @@ def newer_than(connection: Connection, known: Mapping[str, int]) -> list[StoredS
     return [stored for stored in found if stored is not None]
 
 
+def kept(connection: Connection, board_id: str, limit: int) -> list[tuple[int, datetime]]:
+    """The ``limit`` newest kept publications of a board with their times, oldest first."""
+    rows = connection.execute(
+        select(standings.c.publication_id, publications.c.publish_time)
+        .join(publications, publications.c.publication_id == standings.c.publication_id)
+        .where(standings.c.board_id == board_id)
+        .order_by(standings.c.publication_id.desc())
+        .limit(limit)
+    ).all()
+    return [(row.publication_id, row.publish_time) for row in reversed(rows)]
+
+
+def snapshot_of(connection: Connection, board_id: str, publication_id: int) -> bytes | None:
+    """A board's snapshot of one publication; None where it is not kept."""
+    found: bytes | None = connection.scalar(
+        select(standings.c.snapshot).where(
+            standings.c.board_id == board_id, standings.c.publication_id == publication_id
+        )
+    )
+    return found
+
+
 def prune(connection: Connection, kept: int, limit: int) -> int:
     """Removes snapshots beyond the ``kept`` newest of their board, ``limit`` of them at most.
 

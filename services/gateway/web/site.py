@@ -18,10 +18,16 @@ from general_level.errors import GeneralLevelError, NotFound
 from general_level.wire import to_status
 from services.gateway.web.answers import Answers
 from services.gateway.web.board_pages import BoardPages
+from services.gateway.web.compare_pages import ComparePages
+from services.gateway.web.model_pages import ModelPages
+from services.gateway.web.movements import Movements
 from services.gateway.web.newest import Newest
+from services.gateway.web.picture_pages import PicturePages
+from services.gateway.web.reader import Reader
 from services.gateway.web.reading_pages import ReadingPages
 from services.gateway.web.rendering import FOLDER, Pages
 from services.gateway.web.security import SecurityHeaders
+from services.gateway.web.skill_pages import SkillPages
 from services.kit.grpc_errors import Internal
 from services.kit.logging import get_logger
 
@@ -47,11 +53,13 @@ class _StaticFiles(StaticFiles):
         return response
 
 
-def make_site(catalogue: Catalogue, newest: Newest) -> Starlette:
+def make_site(catalogue: Catalogue, newest: Newest, movements: Movements) -> Starlette:
     """All pages that need no account."""
     pages, answers = Pages(), Answers()
     boards = BoardPages(catalogue=catalogue, newest=newest, pages=pages, answers=answers)
-    reading = ReadingPages(catalogue=catalogue, newest=newest, pages=pages, answers=answers)
+    reader = Reader(
+        catalogue=catalogue, newest=newest, pages=pages, answers=answers, movements=movements
+    )
 
     def refused(request: Request, error: Exception) -> Response:
         known = error if isinstance(error, GeneralLevelError) else Internal()
@@ -71,7 +79,11 @@ def make_site(catalogue: Catalogue, newest: Newest) -> Starlette:
         routes=[
             Route("/healthz", _healthy),
             *boards.routes(),
-            *reading.routes(),
+            *ReadingPages(reader).routes(),
+            *ModelPages(reader).routes(),
+            *ComparePages(reader).routes(),
+            *SkillPages(reader).routes(),
+            *PicturePages(reader).routes(),
             Mount("/static", _StaticFiles(directory=FOLDER / "static")),
         ],
         middleware=[Middleware(SecurityHeaders)],
