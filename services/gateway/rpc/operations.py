@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
@@ -18,10 +19,12 @@ from services.gateway import (
     audit,
     certificates,
     dead_letters,
+    history,
     operations_views,
     paging,
     pauses,
     queue_status,
+    rejudgements,
     rejudging,
 )
 from services.gateway.audit import Actor
@@ -31,6 +34,7 @@ from services.gateway.public_folder import PublishedCommitments
 from services.gateway.signals import Signals
 from services.gateway.storage.database import Database
 from services.kit.clock import Clock
+from services.kit.history import is_history_id, parse_history
 from services.kit.logging import get_logger
 
 M = TypeVar("M", bound=Message)
@@ -262,6 +266,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
             actor, "ApplyRejudgement", request, pb.ApplyRejudgementResponse, work
         )
         self._signals.notify("ledger")
+        self._signals.notify(rejudgements.TOPIC)
         for submission_id in changed:
             self._signals.notify(f"submission/{submission_id}")
         return response
@@ -281,6 +286,51 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
         response, _ = await self._carry_out(
             actor, "CancelRejudgement", request, pb.CancelRejudgementResponse, work
         )
+        return response
+
+    async def ImportHistory(
+        self, request: pb.ImportHistoryRequest, context: Any
+    ) -> pb.ImportHistoryResponse:
+        actor = await self._require(context)
+        # Off the event loop: a document may have thousands of rows.
+        document = await asyncio.to_thread(parse_history, request.document)
+        told = history.about(
+            request.document, document.id, request.request_id, replace=request.replace
+        )
+        now = self._clock.now()
+
+        def work(connection: Connection) -> pb.ImportHistoryResponse:
+            return history.import_document(
+                connection, now, request.document, replace=request.replace
+            )
+
+        response, _ = await self._carry_out(
+            actor, "ImportHistory", told, pb.ImportHistoryResponse, work
+        )
+        self._signals.notify(history.TOPIC)
+        return response
+
+    async def ListHistory(
+        self, _request: pb.ListHistoryRequest, context: Any
+    ) -> pb.ListHistoryResponse:
+        await self._require(context)
+        found = await self._database.run_read(history.list_all)
+        return pb.ListHistoryResponse(results=[history.message(stored) for stored in found])
+
+    async def RemoveHistory(
+        self, request: pb.RemoveHistoryRequest, context: Any
+    ) -> pb.RemoveHistoryResponse:
+        actor = await self._require(context)
+        if not is_history_id(request.history_id):
+            raise InvalidRequest("Name a document of historical results.", field="history_id")
+
+        def work(connection: Connection) -> pb.RemoveHistoryResponse:
+            return history.remove(connection, request.history_id)
+
+        response, _ = await self._carry_out(
+            actor, "RemoveHistory", request, pb.RemoveHistoryResponse, work
+        )
+        self._signals.notify(history.TOPIC)
         return response
 
     async def ListAuditEntries(

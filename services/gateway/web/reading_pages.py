@@ -16,6 +16,7 @@ from services.gateway import agreement
 from services.gateway.web.answers import Answers
 from services.gateway.web.newest import Newest, Row, Sheet
 from services.gateway.web.rendering import Pages
+from services.gateway.web.rules import window_text
 from services.gateway.web.selection import modalities
 
 #: Movements on the home page.
@@ -101,7 +102,11 @@ class ReadingPages:
     async def take_part(self, request: Request) -> Response:
         """The rules, the quota, and the commands of a lab."""
         return await self._answer(
-            request, "take_part.html", windows=WINDOWS, agreement=agreement.TEXT
+            request,
+            "take_part.html",
+            windows=[window_text(window) for window in WINDOWS],
+            agreement=agreement.TEXT,
+            agreement_version=agreement.VERSION,
         )
 
     async def _answer(self, request: Request, template: str, **values: object) -> Response:

@@ -16,10 +16,13 @@ from starlette.staticfiles import StaticFiles
 from general_level.catalogue import Catalogue
 from general_level.errors import GeneralLevelError, NotFound
 from general_level.wire import to_status
+from services.gateway.web.about_pages import AboutPages
 from services.gateway.web.answers import Answers
 from services.gateway.web.board_pages import BoardPages
 from services.gateway.web.newest import Newest
+from services.gateway.web.published_pages import PublishedPages
 from services.gateway.web.reading_pages import ReadingPages
+from services.gateway.web.records import Records
 from services.gateway.web.rendering import FOLDER, Pages
 from services.gateway.web.security import SecurityHeaders
 from services.kit.grpc_errors import Internal
@@ -47,11 +50,16 @@ class _StaticFiles(StaticFiles):
         return response
 
 
-def make_site(catalogue: Catalogue, newest: Newest) -> Starlette:
+def make_site(catalogue: Catalogue, newest: Newest, records: Records) -> Starlette:
     """All pages that need no account."""
     pages, answers = Pages(), Answers()
-    boards = BoardPages(catalogue=catalogue, newest=newest, pages=pages, answers=answers)
+    boards = BoardPages(
+        catalogue=catalogue, newest=newest, records=records, pages=pages, answers=answers
+    )
     reading = ReadingPages(catalogue=catalogue, newest=newest, pages=pages, answers=answers)
+
+    published = PublishedPages(catalogue=catalogue, records=records, pages=pages, answers=answers)
+    about = AboutPages(catalogue=catalogue, records=records, pages=pages, answers=answers)
 
     def refused(request: Request, error: Exception) -> Response:
         known = error if isinstance(error, GeneralLevelError) else Internal()
@@ -72,6 +80,8 @@ def make_site(catalogue: Catalogue, newest: Newest) -> Starlette:
             Route("/healthz", _healthy),
             *boards.routes(),
             *reading.routes(),
+            *published.routes(),
+            *about.routes(),
             Mount("/static", _StaticFiles(directory=FOLDER / "static")),
         ],
         middleware=[Middleware(SecurityHeaders)],
