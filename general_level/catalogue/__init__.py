@@ -14,6 +14,7 @@ from general_level.catalogue.mapping import is_legal, reaches, to_score
 from general_level.catalogue.model import (
     LANGUAGE_FOLDER,
     NON_LANGUAGE,
+    Acknowledgement,
     AnswerKind,
     Board,
     Catalogue,
@@ -33,6 +34,7 @@ from general_level.catalogue.model import (
 __all__ = [
     "LANGUAGE_FOLDER",
     "NON_LANGUAGE",
+    "Acknowledgement",
     "AnswerKind",
     "Board",
     "Catalogue",

@@ -1,8 +1,9 @@
 """From a catalogue's folder to a ``Catalogue``, or to everything that is wrong with the folder.
 
 A folder holds ``catalogue.toml`` (title, date, reference lists, expected counts),
-``metrics.toml``, ``boards.toml``, ``skills.csv``, ``tasks.csv`` and ``references/<list>.csv``. The
-format is described in ``docs/developers/catalogue.md``.
+``metrics.toml``, ``boards.toml``, ``skills.csv``, ``tasks.csv``, ``references/<list>.csv`` and,
+where there is any, ``acknowledgements.csv``. The format is described in
+``docs/developers/catalogue.md``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from general_level.catalogue import boards
+from general_level.catalogue.acknowledgements import read_acknowledgements
 from general_level.catalogue.entries import (
     ID,
     date_of,
@@ -47,6 +49,15 @@ from general_level.catalogue.tables import (
 CATALOGUE_FILE: Final = "catalogue.toml"
 BOARDS_FILE: Final = "boards.toml"
 REFERENCES_FOLDER: Final = "references"
+_HEAD_KEYS: Final = (
+    "id",
+    "title",
+    "date",
+    "default_reference_list",
+    "reference_lists",
+    "follows",
+    "expects",
+)
 _REFERENCE_COLUMNS: Final = ("task", "score", "source", "date")
 
 
@@ -81,7 +92,7 @@ def read(folder: Traversable) -> Catalogue:
     for row in read_entries(folder, BOARDS_FILE, "boards", problems):
         for board in boards.resolve(row, tasks, skills):
             insert(row, all_boards, board.id, board)
-    head.known(("id", "title", "date", "default_reference_list", "reference_lists", "expects"))
+    head.known(_HEAD_KEYS)
     default = head.text("default_reference_list")
     if default and default not in lists:
         head.wrong(f"default_reference_list {default} is not a reference list")
@@ -95,10 +106,23 @@ def read(folder: Traversable) -> Catalogue:
         boards=MappingProxyType(all_boards),
         reference_lists=MappingProxyType(lists),
         default_reference_list=default,
+        acknowledgements=read_acknowledgements(folder, problems, {*tasks, *skills}),
+        follows=_follows(head),
     )
     _check_expected(head, catalogue)
     problems.raise_if_any()
     return catalogue
+
+
+def _follows(head: Row) -> str:
+    """The name of the version before, which must be one of the package's own."""
+    name = head.text("follows", "")
+    if name and not (
+        ID.fullmatch(name) and (files("general_level.catalogue") / "data" / name).is_dir()
+    ):
+        head.wrong(f"follows names {name!r}, which is no shipped catalogue")
+        return ""
+    return name
 
 
 def _reference_lists(

@@ -216,8 +216,24 @@ class Board:
 
 
 @dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """Who contributed what to the benchmark. ``of`` are ids of tasks and skills; empty: all of it.
+
+    ``link`` is an https address, or empty.
+    """
+
+    who: str
+    what: str
+    of: tuple[str, ...]
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
-    """One consistent version of the benchmark. Order of every mapping is the file's order."""
+    """One consistent version of the benchmark. Order of every mapping is the file's order.
+
+    ``follows`` names the shipped catalogue that this one is the next version of, if there is one.
+    """
 
     id: str
     title: str
@@ -228,6 +244,8 @@ class Catalogue:
     boards: Mapping[str, Board]
     reference_lists: Mapping[str, ReferenceList]
     default_reference_list: str
+    acknowledgements: tuple[Acknowledgement, ...] = ()
+    follows: str = ""
 
     def references(self, list_id: str | None = None) -> ReferenceList:
         """The named reference list, or the default one; KeyError for an unknown id."""

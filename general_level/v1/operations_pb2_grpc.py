@@ -87,6 +87,21 @@ class OperationsServiceStub:
                 request_serializer=general__level_dot_v1_dot_operations__pb2.CancelRejudgementRequest.SerializeToString,
                 response_deserializer=general__level_dot_v1_dot_operations__pb2.CancelRejudgementResponse.FromString,
                 _registered_method=True)
+        self.ImportHistory = channel.unary_unary(
+                '/general_level.v1.OperationsService/ImportHistory',
+                request_serializer=general__level_dot_v1_dot_operations__pb2.ImportHistoryRequest.SerializeToString,
+                response_deserializer=general__level_dot_v1_dot_operations__pb2.ImportHistoryResponse.FromString,
+                _registered_method=True)
+        self.ListHistory = channel.unary_unary(
+                '/general_level.v1.OperationsService/ListHistory',
+                request_serializer=general__level_dot_v1_dot_operations__pb2.ListHistoryRequest.SerializeToString,
+                response_deserializer=general__level_dot_v1_dot_operations__pb2.ListHistoryResponse.FromString,
+                _registered_method=True)
+        self.RemoveHistory = channel.unary_unary(
+                '/general_level.v1.OperationsService/RemoveHistory',
+                request_serializer=general__level_dot_v1_dot_operations__pb2.RemoveHistoryRequest.SerializeToString,
+                response_deserializer=general__level_dot_v1_dot_operations__pb2.RemoveHistoryResponse.FromString,
+                _registered_method=True)
         self.ListAuditEntries = channel.unary_unary(
                 '/general_level.v1.OperationsService/ListAuditEntries',
                 request_serializer=general__level_dot_v1_dot_operations__pb2.ListAuditEntriesRequest.SerializeToString,
@@ -173,6 +188,27 @@ class OperationsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportHistory(self, request, context):
+        """Stores results that were published elsewhere before, to be shown with a mark. The same document
+        changes nothing; ALREADY_EXISTS for another one of the same id, unless it shall be replaced.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListHistory(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveHistory(self, request, context):
+        """Takes a document away; no score depends on it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAuditEntries(self, request, context):
         """What operators did, and what the platform did by their settings, the newest first.
         """
@@ -232,6 +268,21 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     servicer.CancelRejudgement,
                     request_deserializer=general__level_dot_v1_dot_operations__pb2.CancelRejudgementRequest.FromString,
                     response_serializer=general__level_dot_v1_dot_operations__pb2.CancelRejudgementResponse.SerializeToString,
+            ),
+            'ImportHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportHistory,
+                    request_deserializer=general__level_dot_v1_dot_operations__pb2.ImportHistoryRequest.FromString,
+                    response_serializer=general__level_dot_v1_dot_operations__pb2.ImportHistoryResponse.SerializeToString,
+            ),
+            'ListHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListHistory,
+                    request_deserializer=general__level_dot_v1_dot_operations__pb2.ListHistoryRequest.FromString,
+                    response_serializer=general__level_dot_v1_dot_operations__pb2.ListHistoryResponse.SerializeToString,
+            ),
+            'RemoveHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveHistory,
+                    request_deserializer=general__level_dot_v1_dot_operations__pb2.RemoveHistoryRequest.FromString,
+                    response_serializer=general__level_dot_v1_dot_operations__pb2.RemoveHistoryResponse.SerializeToString,
             ),
             'ListAuditEntries': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAuditEntries,
@@ -512,6 +563,87 @@ class OperationsService:
             '/general_level.v1.OperationsService/CancelRejudgement',
             general__level_dot_v1_dot_operations__pb2.CancelRejudgementRequest.SerializeToString,
             general__level_dot_v1_dot_operations__pb2.CancelRejudgementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/general_level.v1.OperationsService/ImportHistory',
+            general__level_dot_v1_dot_operations__pb2.ImportHistoryRequest.SerializeToString,
+            general__level_dot_v1_dot_operations__pb2.ImportHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/general_level.v1.OperationsService/ListHistory',
+            general__level_dot_v1_dot_operations__pb2.ListHistoryRequest.SerializeToString,
+            general__level_dot_v1_dot_operations__pb2.ListHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/general_level.v1.OperationsService/RemoveHistory',
+            general__level_dot_v1_dot_operations__pb2.RemoveHistoryRequest.SerializeToString,
+            general__level_dot_v1_dot_operations__pb2.RemoveHistoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -63,6 +63,13 @@ class OperationsServiceStub:
     """
     CancelRejudgement: _grpc.UnaryUnaryMultiCallable[_operations_pb2.CancelRejudgementRequest, _operations_pb2.CancelRejudgementResponse]
     """Discards it; no score has changed."""
+    ImportHistory: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ImportHistoryRequest, _operations_pb2.ImportHistoryResponse]
+    """Stores results that were published elsewhere before, to be shown with a mark. The same document
+    changes nothing; ALREADY_EXISTS for another one of the same id, unless it shall be replaced.
+    """
+    ListHistory: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ListHistoryRequest, _operations_pb2.ListHistoryResponse]
+    RemoveHistory: _grpc.UnaryUnaryMultiCallable[_operations_pb2.RemoveHistoryRequest, _operations_pb2.RemoveHistoryResponse]
+    """Takes a document away; no score depends on it."""
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ListAuditEntriesRequest, _operations_pb2.ListAuditEntriesResponse]
     """What operators did, and what the platform did by their settings, the newest first."""
 
@@ -101,6 +108,13 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     """
     CancelRejudgement: _aio.UnaryUnaryMultiCallable[_operations_pb2.CancelRejudgementRequest, _operations_pb2.CancelRejudgementResponse]  # type: ignore[assignment]
     """Discards it; no score has changed."""
+    ImportHistory: _aio.UnaryUnaryMultiCallable[_operations_pb2.ImportHistoryRequest, _operations_pb2.ImportHistoryResponse]  # type: ignore[assignment]
+    """Stores results that were published elsewhere before, to be shown with a mark. The same document
+    changes nothing; ALREADY_EXISTS for another one of the same id, unless it shall be replaced.
+    """
+    ListHistory: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListHistoryRequest, _operations_pb2.ListHistoryResponse]  # type: ignore[assignment]
+    RemoveHistory: _aio.UnaryUnaryMultiCallable[_operations_pb2.RemoveHistoryRequest, _operations_pb2.RemoveHistoryResponse]  # type: ignore[assignment]
+    """Takes a document away; no score depends on it."""
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListAuditEntriesRequest, _operations_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
     """What operators did, and what the platform did by their settings, the newest first."""
 
@@ -196,6 +210,31 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.CancelRejudgementResponse, _abc.Awaitable[_operations_pb2.CancelRejudgementResponse]]:
         """Discards it; no score has changed."""
+
+    @_abc_1.abstractmethod
+    def ImportHistory(
+        self,
+        request: _operations_pb2.ImportHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.ImportHistoryResponse, _abc.Awaitable[_operations_pb2.ImportHistoryResponse]]:
+        """Stores results that were published elsewhere before, to be shown with a mark. The same document
+        changes nothing; ALREADY_EXISTS for another one of the same id, unless it shall be replaced.
+        """
+
+    @_abc_1.abstractmethod
+    def ListHistory(
+        self,
+        request: _operations_pb2.ListHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.ListHistoryResponse, _abc.Awaitable[_operations_pb2.ListHistoryResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def RemoveHistory(
+        self,
+        request: _operations_pb2.RemoveHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.RemoveHistoryResponse, _abc.Awaitable[_operations_pb2.RemoveHistoryResponse]]:
+        """Takes a document away; no score depends on it."""
 
     @_abc_1.abstractmethod
     def ListAuditEntries(

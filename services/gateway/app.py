@@ -41,6 +41,7 @@ from services.gateway.telemetry import Telemetry
 from services.gateway.upload_stream import PartStore
 from services.gateway.web.movements import Movements
 from services.gateway.web.newest import Newest
+from services.gateway.web.records import Records
 from services.gateway.web.server import WebServer
 from services.gateway.web.site import make_site
 from services.kit import tracing
@@ -150,8 +151,9 @@ class Gateway:
             self.telemetry.registry, self.settings.metrics_port, self.settings.metrics_host
         )
         self._newest = Newest(self.database, self.signals)
+        self._records = Records(self.database, self.signals)
         self._web = WebServer(
-            make_site(self.catalogue, self._newest, Movements(self.database)),
+            make_site(self.catalogue, self._newest, Movements(self.database), self._records),
             self.settings.web_address,
             self.settings.drain.total_seconds(),
         )
@@ -160,7 +162,8 @@ class Gateway:
         work = [self._checker.run(), self.maintenance.run()]
         if self._web.port is not None:
             await self._newest.refresh()
-            work.append(self._newest.run())
+            await self._records.refresh()
+            work += [self._newest.run(), self._records.run()]
         for each in work:
             self._tasks.append(asyncio.create_task(each))
         await self._public.start()

@@ -17,6 +17,8 @@ from services.gateway.storage.tables import jobs, rejudged_scores, rejudgements
 #: Scores in one message to the ranker together, by serialised size.
 MESSAGE_SCORES_BYTES: Final = 8 * 1024 * 1024
 LISTED_MAX: Final = 100
+#: Signals that a rejudgement was applied.
+TOPIC: Final = "rejudgements"
 
 #: States of a rejudgement, as in `general_level.v1.RejudgementState`.
 GRADING: Final = "grading"
@@ -40,6 +42,14 @@ def list_newest(connection: Connection) -> list[Row[Any]]:
     """The newest rejudgements, at most `LISTED_MAX`."""
     query = select(rejudgements).order_by(rejudgements.c.rejudgement_id.desc())
     return list(connection.execute(query.limit(LISTED_MAX)))
+
+
+def list_applied(connection: Connection) -> list[Row[Any]]:
+    """The newest rejudgements that were applied, at most `LISTED_MAX`."""
+    query = select(rejudgements).where(rejudgements.c.state == APPLIED)
+    return list(
+        connection.execute(query.order_by(rejudgements.c.end_time.desc()).limit(LISTED_MAX))
+    )
 
 
 def counts_of(connection: Connection, ids: Sequence[str]) -> dict[str, Counter[str]]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import click
 
 from services.operations.audit_commands import audit
+from services.operations.history_commands import history
 from services.operations.program import Program
 from services.operations.queue_commands import dead_letters, pause, queue, resume
 from services.operations.rejudge_commands import rejudge
@@ -24,7 +25,7 @@ def main() -> None:
     pass
 
 
-for _command in (queue, pause, resume, dead_letters, rejudge, audit):
+for _command in (queue, pause, resume, dead_letters, rejudge, history, audit):
     main.add_command(_command)
 
 if __name__ == "__main__":

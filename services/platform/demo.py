@@ -19,6 +19,8 @@ from general_level.client.tables import standings_table
 from general_level.errors import Unavailable
 from general_level.receipts import dump_receipt, load_receipt, verify_receipt
 from general_level.trusted_keys import read_trusted_keys
+from services.kit.history import parse_history
+from services.operations.shipped import shipped_history
 from services.platform.app import Ports, start
 from services.platform.home import Home, module_name, run_module
 from services.platform.processes import Supervisor
@@ -58,6 +60,10 @@ def run_demo(home: Home, ports: Ports, wait: Callable[[], None] | None) -> None:
     _empty(home.folder)
     console.print("[bold]1.[/] The sample benchmark is built, and its answers are sealed.")
     home.prepare()
+    published = parse_history(shipped_history())
+    console.print(
+        f"   The paper's results of {len(published.models)} models are there, marked as published."
+    )
     benchmark = home.folder / "benchmark"
     run_module("samples", "build", "--out", str(benchmark))
     home.seal(benchmark)
@@ -234,6 +240,9 @@ def _explain(console: Console, home: Home, target: str, web_port: int | None, ta
     token_file.write_text(taken.token)
     if web_port:
         console.print(f"The boards are at http://127.0.0.1:{web_port}", soft_wrap=True)
+        console.print(
+            f"The paper's results are at http://127.0.0.1:{web_port}/published", soft_wrap=True
+        )
     console.print(
         f"The platform stays up; Ctrl-C drains and stops it. Try in another terminal:\n"
         f"   export GENERAL_LEVEL_TARGET={target} GENERAL_LEVEL_INSECURE=1\n"

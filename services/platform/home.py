@@ -10,11 +10,12 @@ from pathlib import Path
 
 from general_level.catalogue import Catalogue, Modality
 from general_level.errors import GeneralLevelError
-from services.gateway import identity
+from services.gateway import history, identity
 from services.gateway.storage.database import Database
 from services.gateway.storage.migrate import upgrade
 from services.kit.catalogues import open_catalogue
 from services.kit.clock import SystemClock
+from services.operations.shipped import shipped_history
 
 
 class CommandFailed(GeneralLevelError):
@@ -127,6 +128,7 @@ class Home:
         database = Database(self.database_url)
         try:
             upgrade(database)
+            import_published(database)
             for modality in Modality:
                 name = module_name(modality)
                 self._ensure_token(database, drafts, name, "grader", modality.value)
@@ -188,6 +190,15 @@ class Home:
         draft.touch(mode=0o600)
         draft.write_text(token.reveal())
         draft.rename(path)
+
+
+def import_published(database: Database) -> None:
+    """Imports the results of the paper at the first start, so that the pages are not empty.
+
+    Never again: an operator may have removed them.
+    """
+    with database.write() as connection:
+        history.import_first(connection, SystemClock().now(), shipped_history())
 
 
 def module_name(modality: Modality) -> str:

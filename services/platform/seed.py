@@ -16,7 +16,7 @@ from services.gateway import identity
 from services.gateway.storage.database import Database
 from services.gateway.storage.migrate import upgrade
 from services.kit.clock import SystemClock
-from services.platform.home import module_name, run_module
+from services.platform.home import import_published, module_name, run_module
 
 CATALOGUE: Final = "sample"
 LAB: Final = "Example Lab"
@@ -24,6 +24,8 @@ LAB: Final = "Example Lab"
 
 def seed(out: Path, database_url: str) -> None:
     """Makes keys, sealed answers and tokens below ``out`` that are not there yet.
+
+    The results of the paper are imported into the database at the first time.
 
     ``out`` has a folder for each volume already: a volume brings its own. Tokens are kept in the
     database by their digests only, so they belong to one database: a new one needs new volumes.
@@ -34,6 +36,7 @@ def seed(out: Path, database_url: str) -> None:
     database = Database(database_url)
     try:
         upgrade(database)
+        import_published(database)
         for modality in Modality:
             token = out / module_name(modality) / "token" / "token"
             _token(database, token, "grader", modality=modality.value)

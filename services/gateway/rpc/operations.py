@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
 from google.protobuf.message import Message
 from sqlalchemy import Connection
 
 from general_level.catalogue.model import Catalogue, Modality
-from general_level.errors import GeneralLevelError, InvalidRequest, UnknownTask
-from general_level.identifiers import is_id, is_request_id
+from general_level.errors import InvalidRequest, UnknownTask
+from general_level.identifiers import is_id
 from general_level.v1 import operations_pb2 as pb
 from general_level.v1 import operations_pb2_grpc
 from general_level.wire import to_rfc3339
 from services.gateway import (
     audit,
-    certificates,
     dead_letters,
+    history,
     operations_views,
     paging,
     pauses,
     queue_status,
+    rejudgements,
     rejudging,
 )
-from services.gateway.audit import Actor
 from services.gateway.dead_letters import Chosen
 from services.gateway.identity import Authenticator
 from services.gateway.public_folder import PublishedCommitments
+from services.gateway.rpc.operator_calls import OperatorCalls
 from services.gateway.signals import Signals
 from services.gateway.storage.database import Database
 from services.kit.clock import Clock
-from services.kit.logging import get_logger
+from services.kit.history import is_history_id, parse_history
 
 M = TypeVar("M", bound=Message)
 
@@ -43,15 +45,7 @@ VERSION_CHARS_MAX: Final = 100
 _MODALITIES: Final = frozenset(modality.value for modality in Modality)
 
 
-class _OnlyLooked(Exception):
-    """Undoes the transaction of a call that only says what it would do."""
-
-    def __init__(self, response: Any) -> None:
-        super().__init__()
-        self.response = response
-
-
-class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
+class OperationsServicer(OperatorCalls, operations_pb2_grpc.OperationsServiceServicer):
     """Needs an operator token for every call."""
 
     def __init__(
@@ -65,11 +59,9 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
         trusted_keys: Sequence[bytes],
         commitments: PublishedCommitments,
     ) -> None:
-        self._database = database
+        super().__init__(database=database, clock=clock, authenticator=authenticator)
         self._signals = signals
-        self._clock = clock
         self._catalogue = catalogue
-        self._authenticator = authenticator
         self._trusted_keys = tuple(trusted_keys)
         self._commitments = commitments
 
@@ -262,6 +254,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
             actor, "ApplyRejudgement", request, pb.ApplyRejudgementResponse, work
         )
         self._signals.notify("ledger")
+        self._signals.notify(rejudgements.TOPIC)
         for submission_id in changed:
             self._signals.notify(f"submission/{submission_id}")
         return response
@@ -283,6 +276,51 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
         )
         return response
 
+    async def ImportHistory(
+        self, request: pb.ImportHistoryRequest, context: Any
+    ) -> pb.ImportHistoryResponse:
+        actor = await self._require(context)
+        # Off the event loop: a document may have thousands of rows.
+        document = await asyncio.to_thread(parse_history, request.document)
+        told = history.about(
+            request.document, document.id, request.request_id, replace=request.replace
+        )
+        now = self._clock.now()
+
+        def work(connection: Connection) -> pb.ImportHistoryResponse:
+            return history.import_document(
+                connection, now, request.document, replace=request.replace
+            )
+
+        response, _ = await self._carry_out(
+            actor, "ImportHistory", told, pb.ImportHistoryResponse, work
+        )
+        self._signals.notify(history.TOPIC)
+        return response
+
+    async def ListHistory(
+        self, _request: pb.ListHistoryRequest, context: Any
+    ) -> pb.ListHistoryResponse:
+        await self._require(context)
+        found = await self._database.run_read(history.list_all)
+        return pb.ListHistoryResponse(results=[history.message(stored) for stored in found])
+
+    async def RemoveHistory(
+        self, request: pb.RemoveHistoryRequest, context: Any
+    ) -> pb.RemoveHistoryResponse:
+        actor = await self._require(context)
+        if not is_history_id(request.history_id):
+            raise InvalidRequest("Name a document of historical results.", field="history_id")
+
+        def work(connection: Connection) -> pb.RemoveHistoryResponse:
+            return history.remove(connection, request.history_id)
+
+        response, _ = await self._carry_out(
+            actor, "RemoveHistory", request, pb.RemoveHistoryResponse, work
+        )
+        self._signals.notify(history.TOPIC)
+        return response
+
     async def ListAuditEntries(
         self, request: pb.ListAuditEntriesRequest, context: Any
     ) -> pb.ListAuditEntriesResponse:
@@ -294,56 +332,6 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
             entries=[operations_views.audit_message(row) for row in rows[:size]],
             next_page_token=paging.token(str(rows[size - 1].entry_id)) if len(rows) > size else "",
         )
-
-    async def _require(self, context: Any) -> Actor:
-        identity = await self._authenticator.require(context, "operator")
-        return Actor(identity.label, identity.token_id, certificates.shown_id(context))
-
-    async def _carry_out(
-        self,
-        actor: Actor,
-        action: str,
-        request: Any,
-        response_type: type[M],
-        work: Callable[[Connection], M],
-    ) -> tuple[M, bool]:
-        """Does what is asked for, once, with its audit entry; refusals are recorded, too."""
-        if not is_request_id(request.request_id):
-            raise InvalidRequest("The request_id must be a UUID.", field="request_id")
-        # One UUID has two spellings.
-        request.request_id = request.request_id.lower()
-        now = self._clock.now()
-        about = {
-            "action": action,
-            "operator": actor.name,
-            "token_id": actor.token_id,
-            "request_id": request.request_id,
-        }
-        try:
-            response, new = await self._database.run_write(
-                audit.carry_out, now, actor, action, request, response_type, work
-            )
-        except GeneralLevelError as error:
-            await self._database.run_write(
-                audit.record_refusal, now, actor, action, request, error.reason
-            )
-            get_logger().warning("operation refused", reason=error.reason, **about)
-            raise
-        get_logger().info("operation done" if new else "operation repeated", **about)
-        return response, new
-
-    async def _look(self, work: Callable[[Connection], M]) -> M:
-        """What the work would answer; nothing of it stays."""
-
-        def undone(connection: Connection) -> None:
-            raise _OnlyLooked(work(connection))
-
-        try:
-            await self._database.run_write(undone)
-        except _OnlyLooked as looked:
-            response: M = looked.response
-            return response
-        raise AssertionError("a look never commits")
 
     def _chosen(self, request: pb.RequeueDeadLettersRequest) -> Chosen:
         given = (request.job_ids, request.task_id, request.modality)

@@ -15,6 +15,7 @@ from services.gateway.places import Places
 from services.gateway.web.answers import Answers
 from services.gateway.web.downloads import to_atom, to_csv
 from services.gateway.web.newest import Newest, Sheet
+from services.gateway.web.records import Records
 from services.gateway.web.rendering import Pages
 from services.gateway.web.selection import MODALITIES, SIZES, WEIGHTS, Selection, modalities
 
@@ -32,10 +33,17 @@ class BoardPages:
     """Handlers of ``/boards``; they read what `Newest` holds and never the database."""
 
     def __init__(
-        self, *, catalogue: Catalogue, newest: Newest, pages: Pages, answers: Answers
+        self,
+        *,
+        catalogue: Catalogue,
+        newest: Newest,
+        records: Records,
+        pages: Pages,
+        answers: Answers,
     ) -> None:
         self._catalogue = catalogue
         self._newest = newest
+        self._records = records
         self._pages = pages
         self._answers = answers
         self._streams = Places(STREAMS_MAX)
@@ -68,7 +76,7 @@ class BoardPages:
         template = "board_table.html" if "part" in request.query_params else "board.html"
         return await self._answers.answer(
             request,
-            f"{self._pages.version}/{sheet.sha256 if sheet else ''}",
+            f"{self._pages.version}/{sheet.sha256 if sheet else ''}/{self._records.version}",
             lambda: self._pages.render(template, **self._values(board, sheet, chosen)),
         )
 
@@ -145,6 +153,8 @@ class BoardPages:
         shown = modalities(sheet)
         return {
             "board": board,
+            "catalogue": self._catalogue,
+            "history": self._records.of_board(board.id),
             "sheet": sheet,
             "chosen": chosen,
             "rows": chosen.apply(sheet.rows, self._newest.facts) if sheet else [],

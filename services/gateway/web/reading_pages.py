@@ -16,6 +16,7 @@ from services.gateway.web import pictures
 from services.gateway.web.movements import Publication
 from services.gateway.web.newest import Row, Sheet
 from services.gateway.web.reader import FIRST, Reader
+from services.gateway.web.rules import window_text
 
 #: Movements on the home page.
 MOVEMENTS_MAX: Final = 10
@@ -45,7 +46,13 @@ class ReadingPages:
     async def take_part(self, request: Request) -> Response:
         """The rules, the quota, and the commands of a lab."""
         return await self._reader.answer(
-            request, "take_part.html", lambda: {"windows": WINDOWS, "agreement": agreement.TEXT}
+            request,
+            "take_part.html",
+            lambda: {
+                "windows": [window_text(window) for window in WINDOWS],
+                "agreement": agreement.TEXT,
+                "agreement_version": agreement.VERSION,
+            },
         )
 
     def _home(

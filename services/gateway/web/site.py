@@ -16,6 +16,7 @@ from starlette.staticfiles import StaticFiles
 from general_level.catalogue import Catalogue
 from general_level.errors import GeneralLevelError, NotFound
 from general_level.wire import to_status
+from services.gateway.web.about_pages import AboutPages
 from services.gateway.web.answers import Answers
 from services.gateway.web.board_pages import BoardPages
 from services.gateway.web.compare_pages import ComparePages
@@ -23,8 +24,10 @@ from services.gateway.web.model_pages import ModelPages
 from services.gateway.web.movements import Movements
 from services.gateway.web.newest import Newest
 from services.gateway.web.picture_pages import PicturePages
+from services.gateway.web.published_pages import PublishedPages
 from services.gateway.web.reader import Reader
 from services.gateway.web.reading_pages import ReadingPages
+from services.gateway.web.records import Records
 from services.gateway.web.rendering import FOLDER, Pages
 from services.gateway.web.security import SecurityHeaders
 from services.gateway.web.skill_pages import SkillPages
@@ -53,13 +56,20 @@ class _StaticFiles(StaticFiles):
         return response
 
 
-def make_site(catalogue: Catalogue, newest: Newest, movements: Movements) -> Starlette:
+def make_site(
+    catalogue: Catalogue, newest: Newest, movements: Movements, records: Records
+) -> Starlette:
     """All pages that need no account."""
     pages, answers = Pages(), Answers()
-    boards = BoardPages(catalogue=catalogue, newest=newest, pages=pages, answers=answers)
+    boards = BoardPages(
+        catalogue=catalogue, newest=newest, records=records, pages=pages, answers=answers
+    )
     reader = Reader(
         catalogue=catalogue, newest=newest, pages=pages, answers=answers, movements=movements
     )
+
+    published = PublishedPages(catalogue=catalogue, records=records, pages=pages, answers=answers)
+    about = AboutPages(catalogue=catalogue, records=records, pages=pages, answers=answers)
 
     def refused(request: Request, error: Exception) -> Response:
         known = error if isinstance(error, GeneralLevelError) else Internal()
@@ -84,6 +94,8 @@ def make_site(catalogue: Catalogue, newest: Newest, movements: Movements) -> Sta
             *ComparePages(reader).routes(),
             *SkillPages(reader).routes(),
             *PicturePages(reader).routes(),
+            *published.routes(),
+            *about.routes(),
             Mount("/static", _StaticFiles(directory=FOLDER / "static")),
         ],
         middleware=[Middleware(SecurityHeaders)],
