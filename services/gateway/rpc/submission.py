@@ -222,6 +222,9 @@ class SubmissionServicer(submission_pb2_grpc.SubmissionServiceServicer):
             *(["ledger"] if revealed else []),
         ):
             self._signals.notify(topic)
+        if revealed:
+            # Not the name: whoever reads the log need not know it.
+            get_logger().info("model revealed", lab_id=identity.lab_id, submissions=len(revealed))
         view = await self._view(request.submission_id, identity.lab_id)
         return pb.RevealModelResponse(submission=view)
 
