@@ -313,6 +313,15 @@ class Client:
             raise
         return convert.submission(response.submission)
 
+    def reveal(self, submission_id: str) -> models.Submission:
+        """Opens the name of an anonymous model, for all of the lab's submissions of it.
+
+        The boards show it within seconds. It cannot be hidden again; once more is no error.
+        """
+        request = pb.RevealModelRequest(submission_id=submission_id)
+        response = self._call(self._stubs.submission.RevealModel, request)
+        return convert.submission(response.submission)
+
     def watch(self, submission_id: str) -> Iterator[models.Submission]:
         """The submission now and after every change; ends after a final state.
 

@@ -121,6 +121,7 @@ def model_metadata(message: submission_pb2.ModelMetadata) -> models.ModelMetadat
         report_url=message.report_url,
         contact_email=message.contact_email,
         open_weights=message.open_weights if message.HasField("open_weights") else None,
+        anonymous=message.anonymous,
     )
 
 
@@ -134,6 +135,7 @@ def model_metadata_message(metadata: models.ModelMetadata) -> submission_pb2.Mod
         report_url=metadata.report_url,
         contact_email=metadata.contact_email,
         open_weights=metadata.open_weights,
+        anonymous=metadata.anonymous,
     )
 
 
@@ -180,6 +182,7 @@ def submission(message: submission_pb2.Submission) -> models.Submission:
         finding_count=message.finding_count,
         failure_reason=message.failure_reason,
         catalogue_id=message.catalogue_id,
+        public_name=message.public_name or message.model.model_name,
     )
 
 

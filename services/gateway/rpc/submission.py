@@ -16,7 +16,7 @@ from general_level.identifiers import new_id
 from general_level.v1 import submission_pb2 as pb
 from general_level.v1 import submission_pb2_grpc
 from general_level.wire import from_rfc3339, to_rfc3339
-from services.gateway import agreement, ledger, submissions, uploads, views
+from services.gateway import agreement, ledger, naming, submissions, uploads, views
 from services.gateway.identity import Authenticator
 from services.gateway.places import Places
 from services.gateway.signals import Signals
@@ -209,6 +209,24 @@ class SubmissionServicer(submission_pb2_grpc.SubmissionServiceServicer):
         view = await self._database.run_write(work)
         self._signals.notify(f"submission/{request.submission_id}")
         return pb.CancelSubmissionResponse(submission=view)
+
+    async def RevealModel(
+        self, request: pb.RevealModelRequest, context: Any
+    ) -> pb.RevealModelResponse:
+        identity = await self._authenticator.require(context, "lab")
+        revealed = await self._database.run_write(
+            naming.reveal, self._clock.now(), identity.lab_id, request.submission_id
+        )
+        for topic in (
+            *(f"submission/{one}" for one in revealed),
+            *(["ledger"] if revealed else []),
+        ):
+            self._signals.notify(topic)
+        if revealed:
+            # Not the name: whoever reads the log need not know it.
+            get_logger().info("model revealed", lab_id=identity.lab_id, submissions=len(revealed))
+        view = await self._view(request.submission_id, identity.lab_id)
+        return pb.RevealModelResponse(submission=view)
 
     async def WatchSubmission(
         self, request: pb.WatchSubmissionRequest, context: Any
