@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -28,10 +29,11 @@ from general_level.identifiers import new_request_id
 from general_level.v1 import operations_pb2 as pb
 from services.gateway import history, identity, rejudgements
 from services.gateway.app import Gateway
+from services.gateway.storage.tables import historical_results
 from services.gateway.storage.tables import rejudgements as rejudgements_table
 from services.operations.shipped import shipped_history
 from tests.support import histories
-from tests.support.gateway import START, eventually, settings_for
+from tests.support.gateway import START, eventually, open_database, settings_for
 from tests.support.site import entry, publish, shown
 
 ROOT = Path(__file__).parents[2]
@@ -307,6 +309,33 @@ async def test_every_command_of_a_page_is_one_of_the_program(
         parse(line)
     with pytest.raises(click.UsageError):
         parse("general-level inputs A-full --out inputs/")
+
+
+async def test_a_document_of_another_version_stops_no_gateway(tmp_path: Path) -> None:
+    with open_database(tmp_path) as database, database.write() as connection:
+        values = {"document": b"{}", "sha256": "0" * 64, "import_time": START}
+        connection.execute(insert(historical_results).values(history_id="newer", **values))
+    async with rig(tmp_path) as it:
+        await it.put(shipped_history())
+        assert "102 models" in await it.page("/published", says("102 models"))
+        assert "newer" in await it.run("history", "list")
+        await it.run("history", "remove", "newer", "--yes")
+
+
+async def test_what_a_version_has_otherwise_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "sample-2"
+    shutil.copytree(ROOT / "general_level" / "catalogue" / "data" / "sample", folder)
+    head, references = folder / "catalogue.toml", folder / "references" / "specialists.csv"
+    head.write_text('follows = "sample"\n' + head.read_text().replace("Sample", "Second sample"))
+    lines = references.read_text().splitlines()
+    place = next(n for n, line in enumerate(lines) if line.startswith("image-c-001,"))
+    lines[place] = lines[place].replace("98", "99", 1)
+    references.write_text("\n".join(lines) + "\n")
+    async with rig(tmp_path, catalogue=str(folder)) as it:
+        page = (await it.client.get("/versions")).text
+        assert "From Sample benchmark to Second sample benchmark" in page
+        assert "0 tasks were added" in page
+        assert "Handwritten Digit Recognition (98.0 → 99.0)" in page
 
 
 async def test_a_later_gateway_shows_what_an_earlier_one_was_given(tmp_path: Path) -> None:
