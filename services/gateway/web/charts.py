@@ -210,6 +210,7 @@ def _common(narrow: bool, height: int, names: Sequence[str]) -> dict[str, Any]:
         "js": (),
         "css": (),
         "margin": 6,
+        "margin_bottom": 6 + _unreserved_px(names, narrow),
         "spacing": 8,
         "no_prefix": True,
         "no_data_text": "No scores yet",
@@ -231,6 +232,14 @@ def _legend_px(names: Sequence[str], narrow: bool) -> int:
     if len(names) < 2:
         return 0
     return 21 * -(-len(names) // _legend_columns(names, narrow)) + 10
+
+
+def _unreserved_px(names: Sequence[str], narrow: bool) -> int:
+    """Of the legend's lines: pygal reserves room as if it were about square."""
+    if len(names) < 2:
+        return 0
+    lines = -(-len(names) // _legend_columns(names, narrow))
+    return 20 * max(0, lines - 1 - round(len(names) ** 0.5 - 1))
 
 
 def _value(value: float | None, note: str) -> Mapping[str, Any]:
