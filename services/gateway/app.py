@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from starlette.types import ASGIApp
+
 from general_level.catalogue import Catalogue
 from general_level.trusted_keys import read_trusted_keys
 from general_level.v1 import (
@@ -39,11 +41,15 @@ from services.gateway.storage.migrate import upgrade
 from services.gateway.storage.replicas import replicas_of
 from services.gateway.telemetry import Telemetry
 from services.gateway.upload_stream import PartStore
+from services.gateway.web.ahead import MadeAhead
+from services.gateway.web.answers import Answers
+from services.gateway.web.edge import WebLimits
 from services.gateway.web.movements import Movements
 from services.gateway.web.newest import Newest
 from services.gateway.web.records import Records
 from services.gateway.web.server import WebServer
-from services.gateway.web.site import make_site
+from services.gateway.web.site import guarded, make_site
+from services.gateway.web.telemetry import WAITING
 from services.kit import tracing
 from services.kit.catalogues import open_catalogue
 from services.kit.clock import Clock, SystemClock
@@ -153,9 +159,11 @@ class Gateway:
         self._newest = Newest(self.database, self.signals)
         self._records = Records(self.database, self.signals)
         self._web = WebServer(
-            make_site(self.catalogue, self._newest, Movements(self.database), self._records),
+            self._site(),
             self.settings.web_address,
             self.settings.drain.total_seconds(),
+            self.settings.web_trusted_proxies,
+            self.telemetry.web,
         )
         await self.replicas.start()
         await self.maintenance.round()
@@ -163,7 +171,7 @@ class Gateway:
         if self._web.port is not None:
             await self._newest.refresh()
             await self._records.refresh()
-            work += [self._newest.run(), self._records.run()]
+            work += [self._newest.run(), self._records.run(), self._made_ahead.run()]
         for each in work:
             self._tasks.append(asyncio.create_task(each))
         await self._public.start()
@@ -201,6 +209,16 @@ class Gateway:
         self._metrics.close()
         await asyncio.to_thread(self.database.close)
         await self._health.stop()
+
+    def _site(self) -> ASGIApp:
+        told = self.telemetry.web
+        limits = WebLimits(told)
+        answers = Answers(admit=limits.admit, turned_away=lambda: limits.refused(WAITING))
+        site = make_site(
+            self.catalogue, self._newest, Movements(self.database), self._records, answers
+        )
+        self._made_ahead = MadeAhead(site, self._newest, answers.read_last)
+        return guarded(site, limits, told, self.settings.web_trusted_proxies)
 
     def _add_public(self) -> None:
         authenticator = Authenticator(self.database, self.clock)

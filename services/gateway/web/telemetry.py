@@ -1,0 +1,78 @@
+"""What the pages tell Prometheus. No address of a reader and none of a page is ever a label."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from services.kit.telemetry import Registry
+
+#: The first segment of a route tells the kind of page; streams of events are a kind of their own.
+OTHER: Final = "other"
+EVENTS: Final = "events"
+HEALTH: Final = "healthz"
+PAGES: Final = (
+    *("home", "boards", "models", "tasks", "skills", "compare", "versions", "rules", "published"),
+    *("take-part", "sign-in", "portal", "pictures", "static", HEALTH, EVENTS, OTHER),
+)
+CLASSES: Final = ("2xx", "3xx", "4xx", "5xx")
+#: What refuses a reader.
+REQUESTS: Final = "requests"
+RENDERS: Final = "renders"
+SIGN_INS: Final = "sign-ins"
+STREAMS: Final = "streams"
+CONNECTIONS: Final = "connections"
+WAITING: Final = "waiting"
+LIMITS: Final = (REQUESTS, RENDERS, SIGN_INS, STREAMS, CONNECTIONS, WAITING)
+#: From a page that is kept to one that waits for a busy database.
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
+
+
+class WebTelemetry:
+    """The series of one gateway's pages."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._requests = registry.counter(
+            "gateway_web_requests_total",
+            "Requests that the pages answered, by kind of page and class of status; a stream "
+            "counts when it ends.",
+            page=PAGES,
+            status=CLASSES,
+        )
+        self._seconds = registry.histogram(
+            "gateway_web_request_seconds",
+            "Time from a request to the end of its answer, without streams.",
+            _SECONDS,
+            page=(page for page in PAGES if page != EVENTS),
+        )
+        self._streams = registry.gauge(
+            "gateway_web_streams", "Open pages that listen for news at this gateway."
+        )
+        self._refused = registry.counter(
+            "gateway_web_refused_total",
+            "Refused by a limit: `requests` of an address, `renders` of pages for it alone, "
+            "`sign-ins`, `streams`, `connections` of an address, or a page because too many were "
+            "`waiting` to be made.",
+            limit=LIMITS,
+        )
+
+    def answered(self, page: str, status: int, seconds: float) -> None:
+        """A request of this kind of page was answered."""
+        self._requests.labels(page, f"{status // 100}xx").inc()
+        if page != EVENTS:
+            self._seconds.labels(page).observe(seconds)
+
+    def streams(self, change: int) -> None:
+        """So many streams more, or less."""
+        self._streams.inc(change)
+
+    def refused(self, limit: str) -> None:
+        """This limit refused a request."""
+        self._refused.labels(limit).inc()
+
+
+def kind_of(path: str) -> str:
+    """The kind of page at an address."""
+    if path.endswith("/events"):
+        return EVENTS
+    first = path.split("/", 2)[1] if path.startswith("/") else ""
+    return (first or "home") if (first or "home") in PAGES else OTHER
