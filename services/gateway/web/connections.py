@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, Final
 
@@ -30,6 +31,15 @@ PROGRESS_BYTES_MIN: Final = 5_000
 IDLE_LOOKS_MAX: Final = 6
 #: Connections of one address that is not a trusted proxy's.
 CONNECTIONS_AT_ONCE: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a connection may take; see the constants."""
+
+    head_seconds: float = HEAD_SECONDS
+    look_seconds: float = CHECK_SECONDS
+    idle_looks: int = IDLE_LOOKS_MAX
 
 
 class Peers:
@@ -69,12 +79,41 @@ class Peers:
         return any(parsed in network for network in self._trusted)
 
 
+class Progress:
+    """Whether something moves on a connection, from one look to the next."""
+
+    def __init__(self, idle_looks_max: int) -> None:
+        self._most = idle_looks_max
+        self._unsent_bytes = 0
+        self._received_bytes = 0
+        self._answers = 0
+        self._idle = 0
+
+    def has_stopped(
+        self, *, waits: bool, unsent_bytes: int, received_bytes: int, answers: int
+    ) -> bool:
+        """One look: whether it was the last one in a row at which the server waited in vain.
+
+        ``waits`` is whether it waits for this peer at all; the other three are what is not sent
+        yet, and what was received and answered since the connection began.
+        """
+        moved = (
+            self._unsent_bytes - unsent_bytes >= PROGRESS_BYTES_MIN
+            or received_bytes - self._received_bytes >= PROGRESS_BYTES_MIN
+            or answers != self._answers
+        )
+        self._unsent_bytes = unsent_bytes
+        self._received_bytes = received_bytes
+        self._answers = answers
+        self._idle = self._idle + 1 if waits and not moved else 0
+        return self._idle >= self._most
+
+
 class ReaderProtocol(HttpToolsProtocol):
     """uvicorn's protocol over llhttp, with the bounds above. A subclass sets ``peers``."""
 
     peers: Peers
-    head_seconds: float = HEAD_SECONDS
-    check_seconds: float = CHECK_SECONDS
+    patience = Patience()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Counts the connection and begins to watch it."""
@@ -83,11 +122,10 @@ class ReaderProtocol(HttpToolsProtocol):
         self._waits_since: float | None = self.loop.time()
         self._body_bytes = 0
         self._answers = 0
-        self._idle_looks = 0
-        self._seen = (0, 0, 0)
+        self._progress = Progress(self.patience.idle_looks)
         self._too_long = False
         self._peer = self.peers.enter(self.client[0] if self.client else "")
-        self._look = self.loop.call_later(self.check_seconds, self._check)
+        self._look = self.loop.call_later(self.patience.look_seconds, self._check)
         if self._peer is None:
             transport.abort()
 
@@ -149,21 +187,19 @@ class ReaderProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _check(self) -> None:
-        self._look = self.loop.call_later(self.check_seconds, self._check)
+        self._look = self.loop.call_later(self.patience.look_seconds, self._check)
         if self._waits_since is not None and (
-            self.loop.time() - self._waits_since > self.head_seconds
+            self.loop.time() - self._waits_since > self.patience.head_seconds
         ):
             self.transport.abort()
             return
-        unsent = self.transport.get_write_buffer_size()
-        seen = (unsent, self._body_bytes, self._answers)
-        sent = self._seen[0] - unsent
-        received = self._body_bytes - self._seen[1]
-        moved = max(sent, received) >= PROGRESS_BYTES_MIN or self._answers != self._seen[2]
-        self._seen = seen
-        waits = unsent > 0 or self._waits_for_body() or self.transport.is_closing()
-        self._idle_looks = self._idle_looks + 1 if waits and not moved else 0
-        if self._idle_looks >= IDLE_LOOKS_MAX:
+        unsent_bytes = self.transport.get_write_buffer_size()
+        if self._progress.has_stopped(
+            waits=unsent_bytes > 0 or self._waits_for_body() or self.transport.is_closing(),
+            unsent_bytes=unsent_bytes,
+            received_bytes=self._body_bytes,
+            answers=self._answers,
+        ):
             self.transport.abort()
 
     def _waits_for_body(self) -> bool:

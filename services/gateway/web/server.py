@@ -12,7 +12,7 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from services.gateway.web.connections import Peers, ReaderProtocol
+from services.gateway.web.connections import Patience, Peers, ReaderProtocol
 from services.gateway.web.telemetry import CONNECTIONS, WebTelemetry
 from services.kit.settings import SettingInvalid
 
@@ -43,6 +43,7 @@ class WebServer:
         grace_seconds: float,
         trusted: Sequence[IPv4Network | IPv6Network],
         told: WebTelemetry,
+        patience: Patience | None = None,
     ) -> None:
         self.port: int | None = None
         self._server: _Server | None = None
@@ -53,6 +54,8 @@ class WebServer:
 
         class _Protocol(ReaderProtocol):
             peers = Peers(trusted, lambda: told.refused(CONNECTIONS))
+
+        _Protocol.patience = patience or Patience()
 
         self._server = _Server(
             uvicorn.Config(
@@ -73,6 +76,11 @@ class WebServer:
                 log_level="error",
             )
         )
+
+    @property
+    def connections(self) -> int:
+        """Connections that are open now."""
+        return len(self._server.server_state.connections) if self._server is not None else 0
 
     def start(self) -> None:
         """Begins to serve; connections that came since ``__init__`` are accepted now."""
