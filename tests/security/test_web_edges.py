@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from services.gateway.app import Gateway
 from services.gateway.web.connections import CONNECTIONS_AT_ONCE, HEAD_BYTES_MAX, Patience
 from services.gateway.web.edge import BODY_BYTES_MAX, QUERY_CHARACTERS_MAX
-from services.gateway.web.rate_limits import RENDERS_AT_ONCE, REQUESTS_AT_ONCE, STREAMS_AT_ONCE
+from services.gateway.web.rate_limits import REQUESTS_AT_ONCE, SEARCHES_AT_ONCE, STREAMS_AT_ONCE
 from services.gateway.web.security import HEADERS
 from services.gateway.web.server import WebServer
 from services.gateway.web.telemetry import WebTelemetry
@@ -199,7 +199,7 @@ async def test_an_address_has_so_many_requests_searches_and_streams(tmp_path: Pa
     async with web(tmp_path) as port:
         searches = [
             await raw(port, get(f"/boards/A-full?q={number}", "accept: application/json"))
-            for number in range(RENDERS_AT_ONCE + 60)
+            for number in range(SEARCHES_AT_ONCE + 60)
         ]
         refused = [answer for answer in searches if answer.statuses == [429]]
         assert refused
@@ -241,7 +241,7 @@ async def test_only_a_trusted_proxy_says_whose_request_it_is(
 
     async def searched(forwarded: Callable[[int], str]) -> set[int]:
         statuses: set[int] = set()
-        for number in range(RENDERS_AT_ONCE + 60):
+        for number in range(SEARCHES_AT_ONCE + 60):
             lines = f"x-forwarded-for: {forwarded(number)}"
             answer = await raw(port, get(f"/boards/A-full?q={forwarded(0)[-3:]}{number}", lines))
             statuses |= set(answer.statuses)

@@ -18,6 +18,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from general_level.catalogue import Modality
 from services.gateway.web.renders import Renders, Urgency
 
 #: Rendered bytes that are kept in memory, plain and packed, of all plain addresses together.
@@ -25,7 +26,7 @@ KEPT_BYTES_MAX: Final = 64 * 1024 * 1024
 #: The same of addresses with a query that one reader made up.
 SEARCHED_BYTES_MAX: Final = 16 * 1024 * 1024
 #: Queries that belong to a page as everyone sees it.
-_PLAIN: Final = frozenset({"", "part=table"})
+_PLAIN: Final = frozenset({"", "part=table", *(f"modality={name}" for name in Modality)})
 #: Where a request tells in its state that nobody waits for the answer.
 AHEAD: Final = "made_ahead"
 
@@ -78,14 +79,14 @@ class _Shelf:
 class Answers:
     """Renders each page once for each version of what it shows.
 
-    ``admit`` is asked about a reader before a page is made for it alone; it raises where there
-    were too many. ``turned_away`` is told of each for whom the line of pages is too long.
+    ``admit`` is asked about a reader before a page is made, and told whether for it alone; it
+    raises where there were too many. ``turned_away`` is told of each for whom the line of pages is too long.
     """
 
     def __init__(
         self,
         *,
-        admit: Callable[[Request], None] = lambda _request: None,
+        admit: Callable[[Request, bool], None] = lambda _request, _alone: None,
         turned_away: Callable[[], None] = lambda: None,
         kept_bytes_max: int = KEPT_BYTES_MAX,
         searched_bytes_max: int = SEARCHED_BYTES_MAX,
@@ -143,11 +144,11 @@ class Answers:
         key = f"{address}\n{version}"
         task = self._under_way.get(key)
         if task is None:
-            if not plain:
-                self._admit(request)
             urgency = Urgency.PAGE if plain else Urgency.SEARCH
             if request.scope.get("state", {}).get(AHEAD):
                 urgency = Urgency.AHEAD
+            else:
+                self._admit(request, not plain)
             task = asyncio.create_task(self._make(shelf, address, version, render, urgency))
             self._under_way[key] = task
             task.add_done_callback(lambda task: self._ended(key, task))

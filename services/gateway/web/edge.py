@@ -55,6 +55,9 @@ class WebLimits:
         self.requests = limit(
             telemetry.REQUESTS, rate_limits.REQUESTS_AT_ONCE, rate_limits.REQUESTS_PER_SECOND
         )
+        self.searches = limit(
+            telemetry.SEARCHES, rate_limits.SEARCHES_AT_ONCE, rate_limits.SEARCHES_PER_SECOND
+        )
         self.renders = limit(
             telemetry.RENDERS, rate_limits.RENDERS_AT_ONCE, rate_limits.RENDERS_PER_SECOND
         )
@@ -64,9 +67,12 @@ class WebLimits:
         #: Event streams of one reader at once.
         self.streams = Places(rate_limits.STREAMS_AT_ONCE)
 
-    def admit(self, request: Request) -> None:
-        """Whether a page may be made for this reader alone; raises TooManyRequests if not."""
-        self.renders.check(client_of(request))
+    def admit(self, request: Request, alone: bool) -> None:
+        """Whether a page may be made for this reader; raises TooManyRequests if not.
+
+        ``alone`` is whether nobody else would ask for it.
+        """
+        (self.searches if alone else self.renders).check(client_of(request))
 
     def refused(self, what: str) -> None:
         """This limit refused a request."""

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from enum import IntEnum
 from typing import Final, Generic, TypeVar
 
-from general_level.errors import ResourceExhausted
+from general_level.errors import Unavailable
 
 Made = TypeVar("Made")
 
@@ -36,7 +36,7 @@ class Urgency(IntEnum):
     """Nobody waits for it yet."""
 
 
-class TooManyWaiting(ResourceExhausted):
+class TooManyWaiting(Unavailable):
     """Too many pages are being made at the moment."""
 
     reason = "TOO_MANY_WAITING"
@@ -57,7 +57,7 @@ class Renders(Generic[Made]):
 
     async def run(self, work: Callable[[], Made], urgency: Urgency) -> Made:
         """What ``work`` makes. Raises TooManyWaiting where the line is long, and what it raises."""
-        if urgency is not Urgency.PAGE and len(self._line) >= self._most:
+        if len(self._line) >= self._most:
             self._refused()
             raise TooManyWaiting("Try again in a few seconds.", retry_after_seconds=5)
         done: asyncio.Future[Made] = asyncio.get_running_loop().create_future()

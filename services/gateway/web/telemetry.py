@@ -12,17 +12,19 @@ EVENTS: Final = "events"
 HEALTH: Final = "healthz"
 PAGES: Final = (
     *("home", "boards", "models", "tasks", "skills", "compare", "versions", "rules", "published"),
+    "acknowledgements",
     *("take-part", "sign-in", "portal", "pictures", "static", HEALTH, EVENTS, OTHER),
 )
 CLASSES: Final = ("2xx", "3xx", "4xx", "5xx")
 #: What refuses a reader.
 REQUESTS: Final = "requests"
+SEARCHES: Final = "searches"
 RENDERS: Final = "renders"
 SIGN_INS: Final = "sign-ins"
 STREAMS: Final = "streams"
 CONNECTIONS: Final = "connections"
 WAITING: Final = "waiting"
-LIMITS: Final = (REQUESTS, RENDERS, SIGN_INS, STREAMS, CONNECTIONS, WAITING)
+LIMITS: Final = (REQUESTS, SEARCHES, RENDERS, SIGN_INS, STREAMS, CONNECTIONS, WAITING)
 #: From a page that is kept to one that waits for a busy database.
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
 
@@ -49,9 +51,9 @@ class WebTelemetry:
         )
         self._refused = registry.counter(
             "gateway_web_refused_total",
-            "Refused by a limit: `requests` of an address, `renders` of pages for it alone, "
-            "`sign-ins`, `streams`, `connections` of an address, or a page because too many were "
-            "`waiting` to be made.",
+            "Refused by a limit: `requests` of an address, `searches` made for it alone, `renders` of "
+            "pages that it reads first, `sign-ins`, `streams`, its `connections`, or a page because "
+            "too many were `waiting` to be made.",
             limit=LIMITS,
         )
 

@@ -91,20 +91,21 @@ async def test_searches_neither_take_a_page_s_place_nor_grow_without_end() -> No
 
 
 async def test_a_reader_is_asked_for_before_a_page_is_made_for_it_alone() -> None:
-    asked: list[str] = []
+    asked: list[bool] = []
 
-    def admit(request: Request) -> None:
-        asked.append(request.url.path)
-        if len(asked) > 1:
+    def admit(_request: Request, alone: bool) -> None:
+        asked.append(alone)
+        if len(asked) > 2:
             raise ResourceExhausted
 
     answers, made = Answers(admit=admit), Made()
     made.gate.set()
     await answers.answer(request(), "v1", made.page)
-    assert asked == []
+    await answers.answer(request(), "v1", made.page)
+    assert asked == [False]
     for _ in range(3):
         await answers.answer(request(query="q=a"), "v1", made.page)
-    assert len(asked) == 1
+    assert asked == [False, True]
     with pytest.raises(ResourceExhausted):
         await answers.answer(request(query="q=b"), "v1", made.page)
     assert made.count == 2
@@ -135,7 +136,7 @@ async def _caught(answer: object) -> str:
 
 async def test_what_many_read_goes_before_a_search_and_a_long_line_is_refused() -> None:
     refusals: list[int] = []
-    renders: Renders[str] = Renders(waiting_max=3, refused=lambda: refusals.append(1))
+    renders: Renders[str] = Renders(waiting_max=4, refused=lambda: refusals.append(1))
     gate, order = threading.Event(), []
 
     def work(name: str) -> str:
@@ -152,10 +153,10 @@ async def test_what_many_read_goes_before_a_search_and_a_long_line_is_refused() 
         ):
             group.create_task(renders.run(lambda name=name: work(name), urgency))  # type: ignore[misc]
             await asyncio.sleep(0)
-        with pytest.raises(TooManyWaiting):
-            await renders.run(lambda: work("one too many"), Urgency.SEARCH)
         group.create_task(renders.run(lambda: work("page 2"), Urgency.PAGE))
         await asyncio.sleep(0)
+        with pytest.raises(TooManyWaiting):
+            await renders.run(lambda: work("one too many"), Urgency.PAGE)
         gate.set()
     assert order == ["first", "page", "page 2", "search", "ahead"]
     assert refusals == [1]
