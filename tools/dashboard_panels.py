@@ -803,4 +803,60 @@ FAIRNESS: Final = Dashboard(
     ),
 )
 
-DASHBOARDS: Final = (OVERVIEW, QUEUE, GRADERS, FAIRNESS)
+PAGES: Final = Dashboard(
+    "pages",
+    "General-Level: pages",
+    "Do readers get their pages, at once, and does anyone ask for more than a reader would?",
+    (
+        (
+            "Readers",
+            (
+                Panel(
+                    "Answers by status",
+                    "5xx is ours; 4xx is an address that does not exist, or a limit.",
+                    PER_SECOND,
+                    (
+                        (
+                            f"sum by (status) (rate(gateway_web_requests_total{_RATE}))",
+                            "{{status}}",
+                        ),
+                    ),
+                    stacked=True,
+                ),
+                Panel(
+                    "Answers by kind of page",
+                    "What is read.",
+                    PER_SECOND,
+                    ((f"sum by (page) (rate(gateway_web_requests_total{_RATE}))", "{{page}}"),),
+                    stacked=True,
+                ),
+                Panel(
+                    "Open pages",
+                    "Pages that listen for news; a gateway keeps 1,000 streams of them.",
+                    COUNT,
+                    (("sum(gateway_web_streams)", "streams"),),
+                ),
+            ),
+        ),
+        (
+            "Speed and limits",
+            (
+                Panel(
+                    "Time of an answer",
+                    "A page that is kept takes milliseconds, one that is made up to a second.",
+                    SECONDS,
+                    _quantiles("gateway_web_request_seconds", "page", "{{page}}"),
+                ),
+                Panel(
+                    "Refused, per second",
+                    "By the limit. `connections` and `requests` are one address, which may be a "
+                    "proxy that GATEWAY_WEB_TRUSTED_PROXIES does not name.",
+                    PER_SECOND,
+                    ((f"sum by (limit) (rate(gateway_web_refused_total{_RATE}))", "{{limit}}"),),
+                ),
+            ),
+        ),
+    ),
+)
+
+DASHBOARDS: Final = (OVERVIEW, QUEUE, GRADERS, FAIRNESS, PAGES)

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from starlette.types import ASGIApp
+
 from general_level.catalogue import Catalogue
 from general_level.trusted_keys import read_trusted_keys
 from general_level.v1 import (
@@ -42,13 +44,17 @@ from services.gateway.storage.migrate import upgrade
 from services.gateway.storage.replicas import replicas_of
 from services.gateway.telemetry import Telemetry
 from services.gateway.upload_stream import PartStore
+from services.gateway.web.ahead import MadeAhead
+from services.gateway.web.answers import Answers
+from services.gateway.web.edge import WebLimits
 from services.gateway.web.movements import Movements
 from services.gateway.web.newest import Newest
 from services.gateway.web.portal import Portal, PortalParts
 from services.gateway.web.public_address import PublicAddress, origin_of
 from services.gateway.web.records import Records
 from services.gateway.web.server import WebServer
-from services.gateway.web.site import make_site
+from services.gateway.web.site import guarded, make_site
+from services.gateway.web.telemetry import WAITING
 from services.kit import tracing
 from services.kit.catalogues import open_catalogue
 from services.kit.clock import Clock, SystemClock
@@ -174,21 +180,12 @@ class Gateway:
         )
         self._newest = Newest(self.database, self.signals)
         self._records = Records(self.database, self.signals)
-        parts = PortalParts(
-            database=self.database,
-            clock=self.clock,
-            desk=self._desk,
-            uploads=self._uploads,
-            participation=self._participation,
-        )
-        self._portal = Portal(parts, self.catalogue, self._newest)
-        site = make_site(
-            self.catalogue, self._newest, Movements(self.database), self._records, self._portal
-        )
         self._web = WebServer(
-            PublicAddress(site, self._web_origin),
+            self._site(),
             self.settings.web_address,
             self.settings.drain.total_seconds(),
+            self.settings.web_trusted_proxies,
+            self.telemetry.web,
         )
         await self.replicas.start()
         await self.maintenance.round()
@@ -196,7 +193,7 @@ class Gateway:
         if self._web.port is not None:
             await self._newest.refresh()
             await self._records.refresh()
-            work += [self._newest.run(), self._records.run()]
+            work += [self._newest.run(), self._records.run(), self._made_ahead.run()]
         for each in work:
             self._tasks.append(asyncio.create_task(each))
         await self._public.start()
@@ -235,6 +232,31 @@ class Gateway:
         self._metrics.close()
         await asyncio.to_thread(self.database.close)
         await self._health.stop()
+
+    def _site(self) -> ASGIApp:
+        told = self.telemetry.web
+        limits = WebLimits(told)
+        answers = Answers(admit=limits.admit, turned_away=lambda: limits.refused(WAITING))
+        parts = PortalParts(
+            database=self.database,
+            clock=self.clock,
+            desk=self._desk,
+            uploads=self._uploads,
+            participation=self._participation,
+            attempts=limits.sign_ins,
+        )
+        self._portal = Portal(parts, self.catalogue, self._newest)
+        site = make_site(
+            self.catalogue,
+            self._newest,
+            Movements(self.database),
+            self._records,
+            self._portal,
+            answers,
+        )
+        self._made_ahead = MadeAhead(site, self._newest, answers.read_last)
+        edge = guarded(site, limits, told, self.settings.web_trusted_proxies)
+        return PublicAddress(edge, self._web_origin)
 
     def _add_public(self) -> None:
         authenticator = Authenticator(self.database, self.clock)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 from services.gateway.storage.postgres import Limits
@@ -48,6 +49,10 @@ class Settings:
     web_url: str | None
     """The pages' public base address, such as ``https://board.example.org``, without a path: with
     https, cookies are for https only. Without it the name by which a reader calls is taken."""
+
+    web_trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
+    """Networks of the proxies in front of the pages: what they say in ``X-Forwarded-For`` about a
+    reader's address is believed, by which requests are limited. Of others it is ignored."""
 
     metrics_port: int | None
     """Prometheus port; 0 is any free one, which is logged. No metrics are served without it."""
@@ -111,6 +116,7 @@ class Settings:
             internal_address=env.text("INTERNAL_ADDRESS", "127.0.0.1:50052"),
             web_address=env.optional_text("WEB_ADDRESS"),
             web_url=env.optional_text("WEB_URL"),
+            web_trusted_proxies=_networks(env, "WEB_TRUSTED_PROXIES"),
             metrics_port=env.port("METRICS_PORT"),
             metrics_host=env.text("METRICS_HOST", "127.0.0.1"),
             trusted_keys=env.path("TRUSTED_KEYS"),
@@ -132,6 +138,18 @@ def _database_url(env: Environment) -> str:
     secret = env.secret("DATABASE_URL")
     # Without either, `text` says what is missing.
     return secret.reveal() if secret is not None else env.text("DATABASE_URL")
+
+
+def _networks(env: Environment, name: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Networks in CIDR notation; an address alone is a network of one."""
+    try:
+        return tuple(ip_network(word) for word in env.words(name))
+    except ValueError as error:
+        raise SettingInvalid(
+            f"{env.full_name(name)} must be networks such as 10.0.0.0/8, with commas between.",
+            variable=env.full_name(name),
+            problem="not a network",
+        ) from error
 
 
 def _days(env: Environment, name: str) -> timedelta | None:

@@ -28,6 +28,7 @@ from general_level.submission.findings import Finding
 from services.gateway.endings import Ended, Fault
 from services.gateway.leases import Leased
 from services.gateway.queue_telemetry import QueueTelemetry
+from services.gateway.web.telemetry import WebTelemetry
 from services.kit.telemetry import Certificates, Disks, Registry
 
 #: Why a create is refused that is no mistake of the request.
@@ -108,6 +109,7 @@ class Telemetry:
             _WAIT_SECONDS,
             modality=Modality,
         )
+        self.web = WebTelemetry(self.registry)
 
     @contextmanager
     def refusals(self) -> Iterator[None]:

@@ -21,6 +21,7 @@ BENCHMARKS = (
     "bench_ranker",
     "bench_queue",
     "bench_ranker_restart",
+    "bench_pages",
     "bench_platform",
 )
 

@@ -29,7 +29,7 @@ COUNTS: Final = frozenset(
     {
         "gateway_submissions", "grader_box_missing_walls", "ranker_models",
         "ranker_models_by_level", "fleet_failures",
-        "gateway_modality_paused",
+        "gateway_modality_paused", "gateway_web_streams",
     }
 )  # fmt: skip
 

@@ -146,6 +146,18 @@ class Newest:
             seen = max(seen, self._position(board_id))
             yield seen
 
+    async def publications(self, wait_seconds: float) -> AsyncIterator[int]:
+        """The newest publication of all boards, now and at each change, until the gateway ends."""
+        seen = -1
+        while not self._ended:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_seconds), self._changed:
+                    while not self._is_newer(seen):
+                        await self._changed.wait()
+            if self._newest_position() != seen:
+                seen = self._newest_position()
+                yield seen
+
     async def end(self) -> None:
         """Ends the streams of changes."""
         async with self._changed:
@@ -203,6 +215,12 @@ class Newest:
 
     def _has_news(self, board_id: str, seen: int) -> bool:
         return self._ended or self._position(board_id) > seen
+
+    def _is_newer(self, seen: int) -> bool:
+        return self._ended or self._newest_position() != seen
+
+    def _newest_position(self) -> int:
+        return max((sheet.publication_id for sheet in self._sheets.values()), default=0)
 
     def _position(self, board_id: str) -> int:
         sheet = self._sheets.get(board_id)

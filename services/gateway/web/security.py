@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 #: Content Security Policy Level 3: all from this site, and nothing written into a page.
@@ -22,6 +21,9 @@ HEADERS: Final = {
 }
 
 
+_RAW: Final = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+
+
 class SecurityHeaders:
     """Adds `HEADERS` to what the application answers, its errors included."""
 
@@ -31,10 +33,10 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    # A picture has a policy of its own.
-                    headers.setdefault(name, value)
+                sent = list(message.get("headers", ()))
+                # A picture has a policy of its own.
+                own = {name for name, _ in sent}
+                message["headers"] = sent + [pair for pair in _RAW if pair[0] not in own]
             await send(message)
 
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)

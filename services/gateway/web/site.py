@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any, Final
+from urllib.parse import quote
 
 import grpc
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -20,6 +22,7 @@ from services.gateway.web.about_pages import AboutPages
 from services.gateway.web.answers import Answers
 from services.gateway.web.board_pages import BoardPages
 from services.gateway.web.compare_pages import ComparePages
+from services.gateway.web.edge import Edge, RequestTooLarge, WebLimits
 from services.gateway.web.model_pages import ModelPages
 from services.gateway.web.movements import Movements
 from services.gateway.web.newest import Newest
@@ -30,8 +33,8 @@ from services.gateway.web.reader import Reader
 from services.gateway.web.reading_pages import ReadingPages
 from services.gateway.web.records import Records
 from services.gateway.web.rendering import FOLDER, Pages
-from services.gateway.web.security import SecurityHeaders
 from services.gateway.web.skill_pages import SkillPages
+from services.gateway.web.telemetry import WebTelemetry
 from services.kit.grpc_errors import Internal
 from services.kit.logging import get_logger
 
@@ -64,9 +67,10 @@ def make_site(
     movements: Movements,
     records: Records,
     portal: Portal,
+    answers: Answers,
 ) -> Starlette:
     """All pages: those that need no account, and the portal of the labs."""
-    pages, answers = Pages(), Answers()
+    pages = Pages()
     boards = BoardPages(
         catalogue=catalogue, newest=newest, records=records, pages=pages, answers=answers
     )
@@ -80,18 +84,24 @@ def make_site(
     def refused(request: Request, error: Exception) -> Response:
         known = error if isinstance(error, GeneralLevelError) else Internal()
         status = HTTP_STATUS.get(to_status(known).code, 500)
+        if isinstance(known, RequestTooLarge):
+            status = 413
         if status == 500:
             # What an unforeseen error says may be anything: it stays in the log.
             get_logger().error("page failed", error=type(error).__name__, exc_info=error)
-        return _error(pages, request, status, known.reason, str(known))
+        return _error(pages, request, status, known.reason, str(known), _advice(known, status))
 
     def unknown(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
+        if status == 404 and len(path := request.url.path.strip("/")) + 1 < len(request.url.path):
+            # Within this site: not to another that an address with two slashes would name.
+            return RedirectResponse("/" + quote(path), 308)
         known = NotFound("There is no such page.") if status == 404 else Internal()
         text = str(known) if status == 404 else "This page cannot be read in that way."
-        return _error(pages, request, status, known.reason, text)
+        headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+        return _error(pages, request, status, known.reason, text, headers)
 
-    return Starlette(
+    site = Starlette(
         routes=[
             Route("/healthz", _healthy),
             *boards.routes(),
@@ -105,22 +115,50 @@ def make_site(
             *portal.routes(pages, answers),
             Mount("/static", _StaticFiles(directory=FOLDER / "static")),
         ],
-        middleware=[Middleware(SecurityHeaders)],
         exception_handlers={
             GeneralLevelError: refused,
             HTTPException: unknown,
             Exception: refused,
         },
     )
+    # It would make whole addresses of what a reader says that this host is called.
+    site.router.redirect_slashes = False
+    return site
+
+
+def guarded(
+    site: Starlette,
+    limits: WebLimits,
+    told: WebTelemetry,
+    trusted: Iterable[IPv4Network | IPv6Network],
+) -> Edge:
+    """The site as the world may reach it."""
+    refuse: Any = site.exception_handlers[GeneralLevelError]
+    return Edge(site, refuse=refuse, limits=limits, told=told, trusted=trusted)
 
 
 async def _healthy(_request: Request) -> Response:
     return PlainTextResponse("ok\n", headers={"cache-control": "no-store"})
 
 
-def _error(pages: Pages, request: Request, status: int, reason: str, text: str) -> Response:
-    headers = {"cache-control": "no-store"}
+def _advice(error: GeneralLevelError, status: int) -> dict[str, str]:
+    if status == 413:
+        # What is left of the body is not read.
+        return {"connection": "close"}
+    seconds = error.metadata.get("retry_after_seconds")
+    return {"retry-after": seconds} if seconds else {}
+
+
+def _error(
+    pages: Pages,
+    request: Request,
+    status: int,
+    reason: str,
+    text: str,
+    headers: Mapping[str, str],
+) -> Response:
+    sent = {**headers, "cache-control": "no-store"}
     if "html" not in request.headers.get("accept", ""):
-        return JSONResponse({"reason": reason, "message": text}, status, headers)
+        return JSONResponse({"reason": reason, "message": text}, status, sent)
     page = pages.render("error.html", status=status, reason=reason, text=text)
-    return Response(page, status, headers, media_type="text/html; charset=utf-8")
+    return Response(page, status, sent, media_type="text/html; charset=utf-8")
