@@ -23,7 +23,10 @@ from general_level.v1 import (
 from services.gateway import certificates
 from services.gateway.checking import Checker
 from services.gateway.identity import Authenticator
+from services.gateway.lab_desk import LabDesk
+from services.gateway.lab_uploads import LabUploads
 from services.gateway.maintenance import Maintenance
+from services.gateway.participation import Participation
 from services.gateway.public_folder import IDS_FILE, PublishedCommitments
 from services.gateway.rpc.catalogue import CatalogueServicer
 from services.gateway.rpc.grading import GradingServicer
@@ -99,6 +102,22 @@ class Gateway:
             clock=self.clock,
             stored_bytes=self.telemetry.upload_bytes,
         )
+        self._desk = LabDesk(
+            database=self.database,
+            signals=self.signals,
+            clock=self.clock,
+            catalogue=self.catalogue,
+            telemetry=self.telemetry,
+            trusted_keys=self._trusted,
+        )
+        self._uploads = LabUploads(
+            database=self.database,
+            parts=self._parts,
+            signals=self.signals,
+            clock=self.clock,
+            desk=self._desk,
+        )
+        self._participation = Participation(database=self.database, clock=self.clock)
         self._tasks: list[asyncio.Task[None]] = []
         folder = settings.public_folder
         self._commitments = PublishedCommitments(folder)
@@ -201,20 +220,11 @@ class Gateway:
     def _add_public(self) -> None:
         authenticator = Authenticator(self.database, self.clock)
         submission_pb2_grpc.add_SubmissionServiceServicer_to_server(
-            SubmissionServicer(
-                database=self.database,
-                parts=self._parts,
-                signals=self.signals,
-                clock=self.clock,
-                catalogue=self.catalogue,
-                authenticator=authenticator,
-                telemetry=self.telemetry,
-                trusted_keys=self._trusted,
-            ),
+            SubmissionServicer(desk=self._desk, uploads=self._uploads, authenticator=authenticator),
             self._public.grpc,
         )
         quota_pb2_grpc.add_QuotaServiceServicer_to_server(
-            QuotaServicer(database=self.database, clock=self.clock, authenticator=authenticator),
+            QuotaServicer(participation=self._participation, authenticator=authenticator),
             self._public.grpc,
         )
         catalogue_pb2_grpc.add_CatalogueServiceServicer_to_server(
