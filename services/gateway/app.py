@@ -43,6 +43,8 @@ from services.gateway.storage.replicas import replicas_of
 from services.gateway.telemetry import Telemetry
 from services.gateway.upload_stream import PartStore
 from services.gateway.web.newest import Newest
+from services.gateway.web.portal import Portal, PortalParts
+from services.gateway.web.public_address import PublicAddress, origin_of
 from services.gateway.web.server import WebServer
 from services.gateway.web.site import make_site
 from services.kit import tracing
@@ -93,6 +95,7 @@ class Gateway:
                 "internal": settings.internal_tls.certificate if settings.internal_tls else None,
             },
         )
+        self._web_origin = origin_of(settings.web_url) if settings.web_url else None
         self._trusted = _trusted_keys(settings.trusted_keys)
         self._objects = Objects(settings.objects_url, settings.s3)
         self._parts = PartStore(
@@ -168,8 +171,17 @@ class Gateway:
             self.telemetry.registry, self.settings.metrics_port, self.settings.metrics_host
         )
         self._newest = Newest(self.database, self.signals)
+        parts = PortalParts(
+            database=self.database,
+            clock=self.clock,
+            desk=self._desk,
+            uploads=self._uploads,
+            participation=self._participation,
+        )
+        self._portal = Portal(parts, self.catalogue, self._newest)
+        site = make_site(self.catalogue, self._newest, self._portal)
         self._web = WebServer(
-            make_site(self.catalogue, self._newest),
+            PublicAddress(site, self._web_origin),
             self.settings.web_address,
             self.settings.drain.total_seconds(),
         )
@@ -206,6 +218,7 @@ class Gateway:
         self._health.set_ready(False)
         grace = self.settings.drain.total_seconds()
         await self._newest.end()
+        self._portal.end()
         await asyncio.gather(self._public.stop(grace), self._internal.stop(grace), self._web.stop())
         for task in self._tasks:
             task.cancel()

@@ -19,6 +19,7 @@ from general_level.wire import to_status
 from services.gateway.web.answers import Answers
 from services.gateway.web.board_pages import BoardPages
 from services.gateway.web.newest import Newest
+from services.gateway.web.portal import Portal
 from services.gateway.web.reading_pages import ReadingPages
 from services.gateway.web.rendering import FOLDER, Pages
 from services.gateway.web.security import SecurityHeaders
@@ -31,6 +32,7 @@ HTTP_STATUS: Final = {
     grpc.StatusCode.UNAUTHENTICATED.value[0]: 401,
     grpc.StatusCode.PERMISSION_DENIED.value[0]: 403,
     grpc.StatusCode.NOT_FOUND.value[0]: 404,
+    grpc.StatusCode.ALREADY_EXISTS.value[0]: 409,
     grpc.StatusCode.FAILED_PRECONDITION.value[0]: 409,
     grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]: 429,
     grpc.StatusCode.UNAVAILABLE.value[0]: 503,
@@ -47,8 +49,8 @@ class _StaticFiles(StaticFiles):
         return response
 
 
-def make_site(catalogue: Catalogue, newest: Newest) -> Starlette:
-    """All pages that need no account."""
+def make_site(catalogue: Catalogue, newest: Newest, portal: Portal) -> Starlette:
+    """All pages: those that need no account, and the portal of the labs."""
     pages, answers = Pages(), Answers()
     boards = BoardPages(catalogue=catalogue, newest=newest, pages=pages, answers=answers)
     reading = ReadingPages(catalogue=catalogue, newest=newest, pages=pages, answers=answers)
@@ -72,6 +74,7 @@ def make_site(catalogue: Catalogue, newest: Newest) -> Starlette:
             Route("/healthz", _healthy),
             *boards.routes(),
             *reading.routes(),
+            *portal.routes(pages, answers),
             Mount("/static", _StaticFiles(directory=FOLDER / "static")),
         ],
         middleware=[Middleware(SecurityHeaders)],
