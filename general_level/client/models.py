@@ -157,7 +157,9 @@ class ModelMetadata:
     """What a lab says about its model. All but the contact e-mail is shown on the boards.
 
     ``parameter_count`` is a number of parameters, 0 if not said. ``description`` has at most
-    2,000 characters. ``report_url`` is an https link or empty.
+    2,000 characters. ``report_url`` is an https link or empty. ``open_weights`` says whether
+    everybody can get the weights, None if not said. While a model is ``anonymous`` the public sees
+    neither its name nor organisation, description and report: see `Client.reveal`.
     """
 
     model_name: str
@@ -167,6 +169,8 @@ class ModelMetadata:
     modalities: tuple[str, ...] = ()
     report_url: str = ""
     contact_email: str = ""
+    open_weights: bool | None = None
+    anonymous: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +229,8 @@ class Submission:
     finding_count: int
     failure_reason: str
     catalogue_id: str
+    #: The model's name as the public sees it.
+    public_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,10 +271,16 @@ class LevelScores:
 
 @dataclass(frozen=True, slots=True)
 class ModalityScores:
-    """The level scores within one modality."""
+    """The level scores within one modality, and the board's tasks of it.
+
+    The counts are None in standings that were published before they were counted.
+    """
 
     modality: str
     scores: LevelScores
+    supported_tasks: int | None = None
+    task_count: int | None = None
+    winning_tasks: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

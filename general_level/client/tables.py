@@ -118,8 +118,10 @@ def submission_fields(submission: Submission) -> str:
         ("submission", s.submission_id),
         ("board", s.board_id),
         ("model", s.model.model_name),
-        ("state", s.state),
     ]
+    if s.model.anonymous:
+        fields.append(("shown as", s.public_name))
+    fields.append(("state", s.state))
     if s.failure_reason:
         fields.append(("reason", s.failure_reason))
     fields += [
@@ -186,7 +188,8 @@ def standings_table(standings: Standings) -> str:
 
 def _standing_row(standing: Standing, modalities: Sequence[str]) -> tuple[object, ...]:
     s = standing
-    by_modality = {m.modality: m.scores for m in s.modalities}
+    # A modality that is not supported has no score: it is not the 0 that it counts as.
+    by_modality = {m.modality: m.scores for m in s.modalities if m.supported_tasks != 0}
     return (
         f"{s.rank}{'≈' if s.indistinguishable_from_previous else ' '}",
         s.model_name,

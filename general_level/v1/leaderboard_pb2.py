@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"general_level/v1/leaderboard.proto\x12\x10general_level.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"%\n\x08Interval\x12\x0b\n\x03low\x18\x01 \x01(\x01\x12\x0c\n\x04high\x18\x02 \x01(\x01\"m\n\x0bLevelScores\x12\x0f\n\x02s2\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x02s3\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x0f\n\x02s4\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x0f\n\x02s5\x18\x04 \x01(\x01H\x03\x88\x01\x01\x42\x05\n\x03_s2B\x05\n\x03_s3B\x05\n\x03_s4B\x05\n\x03_s5\"Q\n\x0eModalityScores\x12\x10\n\x08modality\x18\x01 \x01(\t\x12-\n\x06scores\x18\x02 \x01(\x0b\x32\x1d.general_level.v1.LevelScores\"\x87\x03\n\x08Standing\x12\x0c\n\x04rank\x18\x01 \x01(\x05\x12\x12\n\nmodel_name\x18\x02 \x01(\t\x12\x14\n\x0corganisation\x18\x03 \x01(\t\x12\x15\n\rsubmission_id\x18\x04 \x01(\t\x12\r\n\x05level\x18\x05 \x01(\x05\x12-\n\x06scores\x18\x06 \x01(\x0b\x32\x1d.general_level.v1.LevelScores\x12,\n\x08interval\x18\x07 \x01(\x0b\x32\x1a.general_level.v1.Interval\x12\x34\n\nmodalities\x18\x08 \x03(\x0b\x32 .general_level.v1.ModalityScores\x12\x17\n\x0fsupported_tasks\x18\t \x01(\x05\x12\x15\n\rwinning_tasks\x18\n \x01(\x05\x12\'\n\x1findistinguishable_from_previous\x18\x0b \x01(\x08\x12\x31\n\rcomplete_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x89\x02\n\tStandings\x12\x10\n\x08\x62oard_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63\x61talogue_id\x18\x02 \x01(\t\x12\x19\n\x11reference_list_id\x18\x03 \x01(\t\x12\x12\n\nconvention\x18\x04 \x01(\t\x12\x12\n\ntask_count\x18\x05 \x01(\x05\x12\x17\n\x0fledger_position\x18\x06 \x01(\x03\x12\x30\n\x0c\x63ompute_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fsnapshot_sha256\x18\x08 \x01(\t\x12-\n\tstandings\x18\t \x03(\x0b\x32\x1a.general_level.v1.Standing\"\'\n\x13GetStandingsRequest\x12\x10\n\x08\x62oard_id\x18\x01 \x01(\t\"F\n\x14GetStandingsResponse\x12.\n\tstandings\x18\x01 \x01(\x0b\x32\x1b.general_level.v1.Standings\")\n\x15WatchStandingsRequest\x12\x10\n\x08\x62oard_id\x18\x01 \x01(\t\"H\n\x16WatchStandingsResponse\x12.\n\tstandings\x18\x01 \x01(\x0b\x32\x1b.general_level.v1.Standings2\xda\x01\n\x12LeaderboardService\x12]\n\x0cGetStandings\x12%.general_level.v1.GetStandingsRequest\x1a&.general_level.v1.GetStandingsResponse\x12\x65\n\x0eWatchStandings\x12\'.general_level.v1.WatchStandingsRequest\x1a(.general_level.v1.WatchStandingsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"general_level/v1/leaderboard.proto\x12\x10general_level.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"%\n\x08Interval\x12\x0b\n\x03low\x18\x01 \x01(\x01\x12\x0c\n\x04high\x18\x02 \x01(\x01\"m\n\x0bLevelScores\x12\x0f\n\x02s2\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x02s3\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x0f\n\x02s4\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x0f\n\x02s5\x18\x04 \x01(\x01H\x03\x88\x01\x01\x42\x05\n\x03_s2B\x05\n\x03_s3B\x05\n\x03_s4B\x05\n\x03_s5\"\xd9\x01\n\x0eModalityScores\x12\x10\n\x08modality\x18\x01 \x01(\t\x12-\n\x06scores\x18\x02 \x01(\x0b\x32\x1d.general_level.v1.LevelScores\x12\x1c\n\x0fsupported_tasks\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x17\n\ntask_count\x18\x04 \x01(\x05H\x01\x88\x01\x01\x12\x1a\n\rwinning_tasks\x18\x05 \x01(\x05H\x02\x88\x01\x01\x42\x12\n\x10_supported_tasksB\r\n\x0b_task_countB\x10\n\x0e_winning_tasks\"\x87\x03\n\x08Standing\x12\x0c\n\x04rank\x18\x01 \x01(\x05\x12\x12\n\nmodel_name\x18\x02 \x01(\t\x12\x14\n\x0corganisation\x18\x03 \x01(\t\x12\x15\n\rsubmission_id\x18\x04 \x01(\t\x12\r\n\x05level\x18\x05 \x01(\x05\x12-\n\x06scores\x18\x06 \x01(\x0b\x32\x1d.general_level.v1.LevelScores\x12,\n\x08interval\x18\x07 \x01(\x0b\x32\x1a.general_level.v1.Interval\x12\x34\n\nmodalities\x18\x08 \x03(\x0b\x32 .general_level.v1.ModalityScores\x12\x17\n\x0fsupported_tasks\x18\t \x01(\x05\x12\x15\n\rwinning_tasks\x18\n \x01(\x05\x12\'\n\x1findistinguishable_from_previous\x18\x0b \x01(\x08\x12\x31\n\rcomplete_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x89\x02\n\tStandings\x12\x10\n\x08\x62oard_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63\x61talogue_id\x18\x02 \x01(\t\x12\x19\n\x11reference_list_id\x18\x03 \x01(\t\x12\x12\n\nconvention\x18\x04 \x01(\t\x12\x12\n\ntask_count\x18\x05 \x01(\x05\x12\x17\n\x0fledger_position\x18\x06 \x01(\x03\x12\x30\n\x0c\x63ompute_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fsnapshot_sha256\x18\x08 \x01(\t\x12-\n\tstandings\x18\t \x03(\x0b\x32\x1a.general_level.v1.Standing\"\'\n\x13GetStandingsRequest\x12\x10\n\x08\x62oard_id\x18\x01 \x01(\t\"F\n\x14GetStandingsResponse\x12.\n\tstandings\x18\x01 \x01(\x0b\x32\x1b.general_level.v1.Standings\")\n\x15WatchStandingsRequest\x12\x10\n\x08\x62oard_id\x18\x01 \x01(\t\"H\n\x16WatchStandingsResponse\x12.\n\tstandings\x18\x01 \x01(\x0b\x32\x1b.general_level.v1.Standings2\xda\x01\n\x12LeaderboardService\x12]\n\x0cGetStandings\x12%.general_level.v1.GetStandingsRequest\x1a&.general_level.v1.GetStandingsResponse\x12\x65\n\x0eWatchStandings\x12\'.general_level.v1.WatchStandingsRequest\x1a(.general_level.v1.WatchStandingsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,20 +36,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INTERVAL']._serialized_end=126
   _globals['_LEVELSCORES']._serialized_start=128
   _globals['_LEVELSCORES']._serialized_end=237
-  _globals['_MODALITYSCORES']._serialized_start=239
-  _globals['_MODALITYSCORES']._serialized_end=320
-  _globals['_STANDING']._serialized_start=323
-  _globals['_STANDING']._serialized_end=714
-  _globals['_STANDINGS']._serialized_start=717
-  _globals['_STANDINGS']._serialized_end=982
-  _globals['_GETSTANDINGSREQUEST']._serialized_start=984
-  _globals['_GETSTANDINGSREQUEST']._serialized_end=1023
-  _globals['_GETSTANDINGSRESPONSE']._serialized_start=1025
-  _globals['_GETSTANDINGSRESPONSE']._serialized_end=1095
-  _globals['_WATCHSTANDINGSREQUEST']._serialized_start=1097
-  _globals['_WATCHSTANDINGSREQUEST']._serialized_end=1138
-  _globals['_WATCHSTANDINGSRESPONSE']._serialized_start=1140
-  _globals['_WATCHSTANDINGSRESPONSE']._serialized_end=1212
-  _globals['_LEADERBOARDSERVICE']._serialized_start=1215
-  _globals['_LEADERBOARDSERVICE']._serialized_end=1433
+  _globals['_MODALITYSCORES']._serialized_start=240
+  _globals['_MODALITYSCORES']._serialized_end=457
+  _globals['_STANDING']._serialized_start=460
+  _globals['_STANDING']._serialized_end=851
+  _globals['_STANDINGS']._serialized_start=854
+  _globals['_STANDINGS']._serialized_end=1119
+  _globals['_GETSTANDINGSREQUEST']._serialized_start=1121
+  _globals['_GETSTANDINGSREQUEST']._serialized_end=1160
+  _globals['_GETSTANDINGSRESPONSE']._serialized_start=1162
+  _globals['_GETSTANDINGSRESPONSE']._serialized_end=1232
+  _globals['_WATCHSTANDINGSREQUEST']._serialized_start=1234
+  _globals['_WATCHSTANDINGSREQUEST']._serialized_end=1275
+  _globals['_WATCHSTANDINGSRESPONSE']._serialized_start=1277
+  _globals['_WATCHSTANDINGSRESPONSE']._serialized_end=1349
+  _globals['_LEADERBOARDSERVICE']._serialized_start=1352
+  _globals['_LEADERBOARDSERVICE']._serialized_end=1570
 # @@protoc_insertion_point(module_scope)

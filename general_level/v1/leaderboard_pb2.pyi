@@ -90,7 +90,16 @@ class ModalityScores(_message.Message):
 
     MODALITY_FIELD_NUMBER: _builtins.int
     SCORES_FIELD_NUMBER: _builtins.int
+    SUPPORTED_TASKS_FIELD_NUMBER: _builtins.int
+    TASK_COUNT_FIELD_NUMBER: _builtins.int
+    WINNING_TASKS_FIELD_NUMBER: _builtins.int
     modality: _builtins.str
+    supported_tasks: _builtins.int
+    """The board's tasks of this modality: how many the model supports, how many there are, and on how
+    many it reaches the reference. Absent in standings that were published before these were counted.
+    """
+    task_count: _builtins.int
+    winning_tasks: _builtins.int
     @_builtins.property
     def scores(self) -> Global___LevelScores: ...
     def __init__(
@@ -98,12 +107,26 @@ class ModalityScores(_message.Message):
         *,
         modality: _builtins.str = ...,
         scores: Global___LevelScores | None = ...,
+        supported_tasks: _builtins.int | None = ...,
+        task_count: _builtins.int | None = ...,
+        winning_tasks: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["scores", b"scores"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_supported_tasks", b"_supported_tasks", "_task_count", b"_task_count", "_winning_tasks", b"_winning_tasks", "scores", b"scores", "supported_tasks", b"supported_tasks", "task_count", b"task_count", "winning_tasks", b"winning_tasks"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["modality", b"modality", "scores", b"scores"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_supported_tasks", b"_supported_tasks", "_task_count", b"_task_count", "_winning_tasks", b"_winning_tasks", "modality", b"modality", "scores", b"scores", "supported_tasks", b"supported_tasks", "task_count", b"task_count", "winning_tasks", b"winning_tasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__supported_tasks: _TypeAlias = _typing.Literal["supported_tasks"]  # noqa: Y015
+    _WhichOneofArgType__supported_tasks: _TypeAlias = _typing.Literal["_supported_tasks", b"_supported_tasks"]  # noqa: Y015
+    _WhichOneofReturnType__task_count: _TypeAlias = _typing.Literal["task_count"]  # noqa: Y015
+    _WhichOneofArgType__task_count: _TypeAlias = _typing.Literal["_task_count", b"_task_count"]  # noqa: Y015
+    _WhichOneofReturnType__winning_tasks: _TypeAlias = _typing.Literal["winning_tasks"]  # noqa: Y015
+    _WhichOneofArgType__winning_tasks: _TypeAlias = _typing.Literal["_winning_tasks", b"_winning_tasks"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__supported_tasks) -> _WhichOneofReturnType__supported_tasks | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__task_count) -> _WhichOneofReturnType__task_count | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__winning_tasks) -> _WhichOneofReturnType__winning_tasks | None: ...
 
 Global___ModalityScores: _TypeAlias = ModalityScores  # noqa: Y015
 

@@ -23,7 +23,10 @@ from general_level.v1 import (
 from services.gateway import certificates
 from services.gateway.checking import Checker
 from services.gateway.identity import Authenticator
+from services.gateway.lab_desk import LabDesk
+from services.gateway.lab_uploads import LabUploads
 from services.gateway.maintenance import Maintenance
+from services.gateway.participation import Participation
 from services.gateway.public_folder import IDS_FILE, PublishedCommitments
 from services.gateway.rpc.catalogue import CatalogueServicer
 from services.gateway.rpc.grading import GradingServicer
@@ -39,7 +42,10 @@ from services.gateway.storage.migrate import upgrade
 from services.gateway.storage.replicas import replicas_of
 from services.gateway.telemetry import Telemetry
 from services.gateway.upload_stream import PartStore
+from services.gateway.web.movements import Movements
 from services.gateway.web.newest import Newest
+from services.gateway.web.portal import Portal, PortalParts
+from services.gateway.web.public_address import PublicAddress, origin_of
 from services.gateway.web.records import Records
 from services.gateway.web.server import WebServer
 from services.gateway.web.site import make_site
@@ -91,6 +97,7 @@ class Gateway:
                 "internal": settings.internal_tls.certificate if settings.internal_tls else None,
             },
         )
+        self._web_origin = origin_of(settings.web_url) if settings.web_url else None
         self._trusted = _trusted_keys(settings.trusted_keys)
         self._objects = Objects(settings.objects_url, settings.s3)
         self._parts = PartStore(
@@ -100,6 +107,22 @@ class Gateway:
             clock=self.clock,
             stored_bytes=self.telemetry.upload_bytes,
         )
+        self._desk = LabDesk(
+            database=self.database,
+            signals=self.signals,
+            clock=self.clock,
+            catalogue=self.catalogue,
+            telemetry=self.telemetry,
+            trusted_keys=self._trusted,
+        )
+        self._uploads = LabUploads(
+            database=self.database,
+            parts=self._parts,
+            signals=self.signals,
+            clock=self.clock,
+            desk=self._desk,
+        )
+        self._participation = Participation(database=self.database, clock=self.clock)
         self._tasks: list[asyncio.Task[None]] = []
         folder = settings.public_folder
         self._commitments = PublishedCommitments(folder)
@@ -151,8 +174,19 @@ class Gateway:
         )
         self._newest = Newest(self.database, self.signals)
         self._records = Records(self.database, self.signals)
+        parts = PortalParts(
+            database=self.database,
+            clock=self.clock,
+            desk=self._desk,
+            uploads=self._uploads,
+            participation=self._participation,
+        )
+        self._portal = Portal(parts, self.catalogue, self._newest)
+        site = make_site(
+            self.catalogue, self._newest, Movements(self.database), self._records, self._portal
+        )
         self._web = WebServer(
-            make_site(self.catalogue, self._newest, self._records),
+            PublicAddress(site, self._web_origin),
             self.settings.web_address,
             self.settings.drain.total_seconds(),
         )
@@ -190,6 +224,7 @@ class Gateway:
         self._health.set_ready(False)
         grace = self.settings.drain.total_seconds()
         await self._newest.end()
+        self._portal.end()
         await asyncio.gather(self._public.stop(grace), self._internal.stop(grace), self._web.stop())
         for task in self._tasks:
             task.cancel()
@@ -204,20 +239,11 @@ class Gateway:
     def _add_public(self) -> None:
         authenticator = Authenticator(self.database, self.clock)
         submission_pb2_grpc.add_SubmissionServiceServicer_to_server(
-            SubmissionServicer(
-                database=self.database,
-                parts=self._parts,
-                signals=self.signals,
-                clock=self.clock,
-                catalogue=self.catalogue,
-                authenticator=authenticator,
-                telemetry=self.telemetry,
-                trusted_keys=self._trusted,
-            ),
+            SubmissionServicer(desk=self._desk, uploads=self._uploads, authenticator=authenticator),
             self._public.grpc,
         )
         quota_pb2_grpc.add_QuotaServiceServicer_to_server(
-            QuotaServicer(database=self.database, clock=self.clock, authenticator=authenticator),
+            QuotaServicer(participation=self._participation, authenticator=authenticator),
             self._public.grpc,
         )
         catalogue_pb2_grpc.add_CatalogueServiceServicer_to_server(

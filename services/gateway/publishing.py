@@ -1,7 +1,8 @@
 """The published standings: stored as the ranker signed for them by digest, read as messages.
 
-A snapshot is canonical JSON (format ``general-level/standings/v1``); its bytes are kept as they
-came, so that its SHA-256 stays checkable, and are turned into the wire's message when read. A
+A snapshot is canonical JSON (format ``general-level/standings/v2``, or ``v1`` from a ranker of an
+earlier version); its bytes are kept as they came, so that its SHA-256 stays checkable, and are
+turned into the wire's message when read. A
 publication and the PUBLISHED state of the submissions in it are one transaction.
 """
 
@@ -26,7 +27,8 @@ from services.gateway.storage.database import serialise
 from services.gateway.storage.tables import publications, standings, submissions
 from services.gateway.submissions import move
 
-SNAPSHOT_FORMAT: Final = "general-level/standings/v1"
+#: The forms that are read. The first does not count the tasks of each modality.
+SNAPSHOT_FORMATS: Final = ("general-level/standings/v1", "general-level/standings/v2")
 #: Signals that something was published, on whichever board; ``standings/<board>`` says where.
 TOPIC: Final = "standings"
 #: Parsed snapshots kept in memory: every board of the benchmark once.
@@ -144,6 +146,28 @@ def newer_than(connection: Connection, known: Mapping[str, int]) -> list[StoredS
     return [stored for stored in found if stored is not None]
 
 
+def kept(connection: Connection, board_id: str, limit: int) -> list[tuple[int, datetime]]:
+    """The ``limit`` newest kept publications of a board with their times, oldest first."""
+    rows = connection.execute(
+        select(standings.c.publication_id, publications.c.publish_time)
+        .join(publications, publications.c.publication_id == standings.c.publication_id)
+        .where(standings.c.board_id == board_id)
+        .order_by(standings.c.publication_id.desc())
+        .limit(limit)
+    ).all()
+    return [(row.publication_id, row.publish_time) for row in reversed(rows)]
+
+
+def snapshot_of(connection: Connection, board_id: str, publication_id: int) -> bytes | None:
+    """A board's snapshot of one publication; None where it is not kept."""
+    found: bytes | None = connection.scalar(
+        select(standings.c.snapshot).where(
+            standings.c.board_id == board_id, standings.c.publication_id == publication_id
+        )
+    )
+    return found
+
+
 def prune(connection: Connection, kept: int, limit: int) -> int:
     """Removes snapshots beyond the ``kept`` newest of their board, ``limit`` of them at most.
 
@@ -212,8 +236,14 @@ def _standing(row: Mapping[str, Any]) -> leaderboard_pb2.Standing:
         level=row["level"],
         scores=_scores(row),
         modalities=[
-            leaderboard_pb2.ModalityScores(modality=modality, scores=_scores(scores))
-            for modality, scores in row["by_modality"].items()
+            leaderboard_pb2.ModalityScores(
+                modality=modality,
+                scores=_scores(of),
+                supported_tasks=of.get("supported"),
+                task_count=of.get("tasks"),
+                winning_tasks=of.get("wins"),
+            )
+            for modality, of in row["by_modality"].items()
         ],
         supported_tasks=row["supported"],
         winning_tasks=row["wins"],
@@ -238,7 +268,7 @@ def _check_snapshot(board: ranking_pb2.BoardSnapshot, known_boards: Collection[s
         raise DigestMismatch(board_id=board.board_id)
     try:
         document = json.loads(board.snapshot)
-        fits = document["format"] == SNAPSHOT_FORMAT and document["board_id"] == board.board_id
+        fits = document["format"] in SNAPSHOT_FORMATS and document["board_id"] == board.board_id
         if fits:
             _parse(board.snapshot, board.sha256)
     except (ValueError, TypeError, KeyError, AttributeError) as error:

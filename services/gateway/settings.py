@@ -45,6 +45,10 @@ class Settings:
     web_address: str | None
     """``host:port`` of the pages that everyone reads; port 0 picks a free one. No pages without."""
 
+    web_url: str | None
+    """The pages' public base address, such as ``https://board.example.org``, without a path: with
+    https, cookies are for https only. Without it the name by which a reader calls is taken."""
+
     metrics_port: int | None
     """Prometheus port; 0 is any free one, which is logged. No metrics are served without it."""
 
@@ -106,6 +110,7 @@ class Settings:
             public_address=env.text("PUBLIC_ADDRESS", "127.0.0.1:50051"),
             internal_address=env.text("INTERNAL_ADDRESS", "127.0.0.1:50052"),
             web_address=env.optional_text("WEB_ADDRESS"),
+            web_url=env.optional_text("WEB_URL"),
             metrics_port=env.port("METRICS_PORT"),
             metrics_host=env.text("METRICS_HOST", "127.0.0.1"),
             trusted_keys=env.path("TRUSTED_KEYS"),

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+# The supervisor forks beside gRPC's threads, and the child calls exec at once: gRPC's own handlers
+# of a fork have nothing to save there, and sometimes end the child.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 import signal
 import threading
 from pathlib import Path

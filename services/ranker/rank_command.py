@@ -108,7 +108,14 @@ def row_to_json(row: Standing) -> dict[str, Any]:
         "s4": row.s4,
         "s5": row.s5,
         "by_modality": {
-            str(modality): {"s2": of.s2, "s3": of.s3, "s4": of.s4}
+            str(modality): {
+                "s2": of.s2,
+                "s3": of.s3,
+                "s4": of.s4,
+                "supported": of.supported,
+                "tasks": of.tasks,
+                "wins": of.wins,
+            }
             for modality, of in row.by_modality.items()
         },
         "supported": row.supported,

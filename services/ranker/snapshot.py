@@ -18,7 +18,7 @@ from services.ranker.formulas.conventions import Convention
 from services.ranker.standings import BoardStandings, Interval, ModalityScores, Standing
 
 #: The version of the snapshot's form; a reader refuses another.
-FORMAT = "general-level/standings/v1"
+FORMAT = "general-level/standings/v2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,14 @@ def _canonical(value: Any) -> bytes:
 def _row_to_json(row: Standing) -> dict[str, Any]:
     return {
         "by_modality": {
-            modality: {"s2": of.s2, "s3": of.s3, "s4": of.s4}
+            modality: {
+                "s2": of.s2,
+                "s3": of.s3,
+                "s4": of.s4,
+                "supported": of.supported,
+                "tasks": of.tasks,
+                "wins": of.wins,
+            }
             for modality, of in row.by_modality.items()
         },
         "indistinguishable_from_previous": row.indistinguishable_from_previous,

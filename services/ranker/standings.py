@@ -62,11 +62,18 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class ModalityScores:
-    """S2 to S4 of one modality; None above the board's highest level."""
+    """S2 to S4 of one modality; None above the board's highest level.
+
+    ``tasks`` is how many the board has of the modality; ``supported`` and ``wins`` (references
+    reached) count the model's among them.
+    """
 
     s2: float
     s3: float | None
     s4: float | None
+    supported: int
+    tasks: int
+    wins: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,5 +324,7 @@ def _modalities(scores: BoardScores, rows: Ints) -> dict[Modality, list[Modality
             else [None] * len(rows)
             for level in (2, 3, 4)
         ]
+        of = scores.counts[modality]
+        columns += [of.supported[rows].tolist(), [of.tasks] * len(rows), of.wins[rows].tolist()]
         result[modality] = [ModalityScores(*values) for values in zip(*columns, strict=True)]
     return result

@@ -31,6 +31,7 @@ METADATA = ModelMetadata(
     modalities=("audio", "language"),
     report_url="https://example.org/report",
     contact_email="lab@example.org",
+    open_weights=False,
 )
 
 

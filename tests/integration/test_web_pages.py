@@ -14,8 +14,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from general_level.v1 import submission_pb2 as pb
 from services.gateway.web.security import HEADERS
-from tests.support.site import entry, publish, shown, site
+from tests.support.site import entry, publish, shown, site, submit
 
 HOSTILE = "<script>alert('x')</script>"
 TURNED = "model \u202egpj.exe"
@@ -55,6 +56,66 @@ async def test_the_board_is_sorted_and_filtered_by_its_address(tmp_path: Path) -
         assert "Newer" not in page
         page = (await client.get("/boards/A-full?q=zebra")).text
         assert "No model fits this filter." in page
+
+
+async def test_a_board_shows_and_filters_by_what_the_labs_say(tmp_path: Path) -> None:
+    async with site(tmp_path) as (gateway, client):
+        for name, metadata in {
+            "sub-1": pb.ModelMetadata(
+                model_name="Large",
+                parameter_count=70_000_000_000,
+                open_weights=True,
+                modalities=["audio"],
+                report_url="https://example.org/a?b=1&c=<2>",
+                contact_email="who@lab.example",
+            ),
+            "sub-2": pb.ModelMetadata(model_name="Shy", report_url="https://a@b.example/"),
+        }.items():
+            await submit(gateway, name, metadata)
+        rows = [entry("Large", 1), entry("Shy", 2), entry("Unknown", 3)]
+        page = (await shown(client, "/boards/A-full", await publish(gateway, rows))).text
+        assert "70 B parameters" in page
+        assert "open weights" in page
+        link = 'href="https://example.org/a?b=1&amp;c=&lt;2&gt;" rel="nofollow noopener external"'
+        assert link in page
+        assert "b.example" not in page
+        assert "who@" not in page
+
+        async def found(query: str) -> set[str]:
+            part = (await client.get(f"/boards/A-full?part=table&{query}")).text
+            return set(re.findall("Large|Shy|Unknown", part))
+
+        assert await found("weights=open") == {"Large"}
+        assert await found("weights=unsaid&size=unsaid") == {"Shy", "Unknown"}
+        assert await found("modality=audio") == {"Large"}
+        assert await found("modality=image") == {"Large", "Shy", "Unknown"}
+        assert await found("size=more") == {"Large"}
+        nobody = (await client.get("/boards/A-full?size=3&sort=date")).text
+        assert "No model fits this filter." in nobody
+        assert "Show all 3" in nobody
+        assert '<option value="3" selected>' in nobody
+
+
+async def test_a_modality_that_is_not_supported_is_no_zero(tmp_path: Path) -> None:
+    none = {"s2": 0.0, "s3": 0.0, "s4": 0.0, "supported": 0, "tasks": 4, "wins": 0}
+    zero = {**none, "supported": 2}
+    row = entry("Model", by_modality={"image": zero, "audio": none})
+    old = {"s2": 0.0, "s3": 0.0, "s4": 0.0}
+    before = entry("Before", 2, by_modality={"image": old, "audio": old})
+    async with site(tmp_path) as (gateway, client):
+        page = await shown(client, "/boards/A-full", await publish(gateway, [row, before]))
+        cells = re.findall(r'<td class="number">(.*?)</td>', page.text)
+        (first, second) = cells[2:4], cells[8:10]
+        assert first[0] == "0.00"
+        assert 'aria-label="not supported"' in first[1]
+        assert second == ["0.00", "0.00"]
+        table = list(csv.DictReader(io.StringIO((await client.get("/boards/A-full.csv")).text)))
+        columns = ("s2", "supported", "tasks", "won")
+        assert [table[0][f"image_{name}"] for name in columns] == ["0.0", "2", "4", "0"]
+        assert [table[0][f"audio_{name}"] for name in columns] == ["", "0", "4", "0"]
+        assert [table[1][f"audio_{name}"] for name in columns] == ["0.0", "", "", ""]
+        model = (await client.get("/models/sub-1")).text
+        assert "0.00" in model
 
 
 async def test_downloads_are_the_snapshot_itself(tmp_path: Path) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from sqlalchemy import Connection
 
 from general_level.catalogue import load
-from general_level.v1 import ranking_pb2
+from general_level.v1 import ranking_pb2, submission_pb2
 from general_level.wire import to_timestamp
-from services.gateway import publishing
+from services.gateway import agreement, identity, publishing, submissions
 from services.gateway.app import Gateway
 from tests.support.gateway import START, eventually, settings_for
 from tests.support.snapshots import ROW, snapshot
@@ -50,6 +51,29 @@ async def shown(client: httpx2.AsyncClient, address: str, digest: str) -> httpx2
 
     await eventually(is_shown, 60)
     return await client.get(address)
+
+
+async def submit(gateway: Gateway, submission_id: str, model: submission_pb2.ModelMetadata) -> str:
+    """A submission of a lab of its own, as its create leaves it; the lab's id."""
+
+    def work(connection: Connection) -> str:
+        lab_id = identity.create_lab(connection, START, f"lab of {submission_id}")
+        agreement.accept(connection, START, lab_id, agreement.VERSION)
+        request = submission_pb2.CreateSubmissionRequest(
+            request_id=submission_id, board_id="A-full", model=model, archive_bytes=1
+        )
+        submissions.create(
+            connection,
+            START,
+            lab_id,
+            request,
+            catalogue_id="general-bench",
+            agreement_version=agreement.VERSION,
+            new_submission_id=lambda: submission_id,
+        )
+        return lab_id
+
+    return await gateway.database.run_write(work)
 
 
 def entry(name: str, rank: int = 1, **changes: Any) -> dict[str, Any]:

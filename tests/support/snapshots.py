@@ -10,7 +10,9 @@ from typing import Any, Final
 from general_level.v1 import ranking_pb2
 
 ROW: Final[Mapping[str, Any]] = {
-    "by_modality": {"image": {"s2": 10.0, "s3": 5.0, "s4": None}},
+    "by_modality": {
+        "image": {"s2": 10.0, "s3": 5.0, "s4": None, "supported": 2, "tasks": 6, "wins": 1}
+    },
     "indistinguishable_from_previous": True,
     "intervals": {"s3": {"high": 6.0, "low": 4.0, "standard_error": 0.5}},
     "level": 3,
@@ -44,7 +46,7 @@ def snapshot(
         "catalogue_id": "general-bench",
         "computed_at": "2026-03-01T12:00:01Z",
         "convention": "general-level",
-        "format": "general-level/standings/v1",
+        "format": "general-level/standings/v2",
         "highest_level": 5,
         "ledger_position": position,
         "reference_list_id": "paper",

@@ -17,7 +17,7 @@ from services.gateway.web.downloads import to_atom, to_csv
 from services.gateway.web.newest import Newest, Sheet
 from services.gateway.web.records import Records
 from services.gateway.web.rendering import Pages
-from services.gateway.web.selection import Selection, modalities
+from services.gateway.web.selection import MODALITIES, SIZES, WEIGHTS, Selection, modalities
 
 #: Streams of news that this gateway keeps open.
 STREAMS_MAX: Final = 1_000
@@ -157,7 +157,9 @@ class BoardPages:
             "history": self._records.of_board(board.id),
             "sheet": sheet,
             "chosen": chosen,
-            "rows": chosen.apply(sheet.rows) if sheet else [],
+            "rows": chosen.apply(sheet.rows, self._newest.facts) if sheet else [],
+            "facts_of": self._newest.facts,
+            "choices": {"modality": MODALITIES, "weights": WEIGHTS, "size": SIZES},
             "shown": shown if len(shown) > 1 else [],
             "skill": self._catalogue.skills.get(board.skill_id or ""),
         }

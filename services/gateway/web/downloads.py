@@ -9,19 +9,23 @@ from typing import Final
 from xml.etree import ElementTree
 
 from general_level.catalogue import Board
-from services.gateway.web.newest import Row, Sheet
+from services.gateway.web.newest import ModalityStanding, Row, Sheet
 from services.gateway.web.selection import modalities
 
 #: Entries of a feed: the newest models of the board.
 FEED_ENTRIES_MAX: Final = 50
 _LEVELS: Final = ("s2", "s3", "s4", "s5")
+_OF_A_MODALITY: Final = (*_LEVELS[:3], "supported", "tasks", "won")
 _ATOM: Final = "http://www.w3.org/2005/Atom"
 #: A spreadsheet takes a cell that begins with one of these for a formula.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def to_csv(sheet: Sheet) -> bytes:
-    """The board as CSV (RFC 4180), UTF-8, scores at full precision, empty where there is none."""
+    """The board as CSV (RFC 4180), UTF-8, scores at full precision, empty where there is none.
+
+    A modality that a model does not support has no scores.
+    """
     shown = modalities(sheet)
     out = io.StringIO(newline="")
     writer = csv.writer(out)
@@ -29,7 +33,7 @@ def to_csv(sheet: Sheet) -> bytes:
         [
             *("rank", "model", "organisation", "submission_id", "level", *_LEVELS),
             *("interval_low", "interval_high"),
-            *(f"{name}_{level}" for name in shown for level in _LEVELS[:3]),
+            *(f"{name}_{column}" for name in shown for column in _OF_A_MODALITY),
             *("supported_tasks", "winning_tasks", "tasks", "like_previous", "completed"),
         ]
     )
@@ -38,7 +42,7 @@ def to_csv(sheet: Sheet) -> bytes:
             [
                 *(row.rank, _cell(row.model_name), _cell(row.organisation), row.submission_id),
                 *(row.level, *row.scores, row.low, row.high),
-                *(score for name in shown for score in row.modalities[name][:3]),
+                *(value for name in shown for value in _modality(row.modalities[name])),
                 *(
                     row.supported,
                     row.wins,
@@ -73,6 +77,10 @@ def to_atom(board: Board, sheet: Sheet, base: str) -> bytes:
         _text(entry, "summary", f"{row.supported} of {sheet.tasks} tasks, {row.wins} won.")
     body: bytes = ElementTree.tostring(feed, encoding="utf-8", xml_declaration=True)
     return body
+
+
+def _modality(of: ModalityStanding) -> tuple[float | None, ...]:
+    return (*of.shown[:3], of.supported, of.tasks, of.wins)
 
 
 def _cell(text: str) -> str:

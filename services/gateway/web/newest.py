@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,9 +16,10 @@ from typing import Any, Final, NamedTuple
 
 from general_level.errors import GeneralLevelError, NotFound
 from general_level.wire import from_rfc3339
-from services.gateway import publishing
+from services.gateway import publishing, submissions
 from services.gateway.signals import Signals
 from services.gateway.storage.database import Database
+from services.gateway.web.model_facts import NOTHING_SAID, ModelFacts, facts_of
 from services.kit.logging import get_logger
 
 #: A publication whose signal was lost is seen after this time.
@@ -40,6 +41,32 @@ class Scores(NamedTuple):
         return self[level - 2] if level else None
 
 
+class ModalityStanding(NamedTuple):
+    """One modality of a model on a board: its scores, and how many of the board's tasks it has.
+
+    The counts are None where the board was published before they were counted.
+    """
+
+    scores: Scores
+    supported: int | None
+    tasks: int | None
+    wins: int | None
+
+    @property
+    def is_supported(self) -> bool:
+        """Whether the model has a task of it; True where nobody counted."""
+        return self.supported != 0
+
+    @property
+    def shown(self) -> Scores:
+        """The scores, and none of a modality that is not supported: that is no score of 0."""
+        return self.scores if self.is_supported else NO_SCORES
+
+
+#: What stands for a modality that a model does not support.
+NO_SCORES: Final = Scores()
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One model on a board. Held for each model on each board, so it is small."""
@@ -52,7 +79,7 @@ class Row:
     scores: Scores
     low: float | None
     high: float | None
-    modalities: Mapping[str, Scores]
+    modalities: Mapping[str, ModalityStanding]
     supported: int
     wins: int
     tied: bool
@@ -89,6 +116,8 @@ class Newest:
         self._database = database
         self._signals = signals
         self._sheets: dict[str, Sheet] = {}
+        #: Of every submission that stands on a board.
+        self._facts: dict[str, ModelFacts] = {}
         self._changed = asyncio.Condition()
         self._ended = False
 
@@ -99,6 +128,10 @@ class Newest:
     def sheets(self) -> Mapping[str, Sheet]:
         """All boards that have standings."""
         return self._sheets
+
+    def facts(self, row: Row) -> ModelFacts:
+        """What the lab says about a model, as far as the name in the row lets it be shown."""
+        return self._facts.get(row.submission_id, NOTHING_SAID).under(row.model_name)
 
     async def changes(self, board_id: str, seen: int, wait_seconds: float) -> AsyncIterator[int]:
         """Each publication of a board after ``seen``; ``seen`` again whenever none came in time.
@@ -134,10 +167,25 @@ class Newest:
             return False
         texts: dict[str, str] = {}
         sheets = await asyncio.to_thread(lambda: [_sheet(stored, texts) for stored in found])
+        known_sheets = {**self._sheets, **{sheet.board_id: sheet for sheet in sheets}}
+        facts = await self._facts_of(known_sheets.values())
         async with self._changed:
-            self._sheets.update((sheet.board_id, sheet) for sheet in sheets)
+            # Together, so that a page of a snapshot never changes.
+            self._sheets, self._facts = known_sheets, facts
             self._changed.notify_all()
         return True
+
+    async def _facts_of(self, sheets: Collection[Sheet]) -> dict[str, ModelFacts]:
+        """Those of all submissions on these boards; only what is new is read."""
+        shown = await asyncio.to_thread(lambda: set().union(*(one.by_submission for one in sheets)))
+        facts = {name: known for name, known in self._facts.items() if name in shown}
+        unknown = sorted(shown - facts.keys())
+        for start in range(0, len(unknown), submissions.MODELS_IN_QUERY):
+            asked = unknown[start : start + submissions.MODELS_IN_QUERY]
+            found = await self._database.run_read(submissions.models_of, asked)
+            facts |= dict.fromkeys(asked, NOTHING_SAID)
+            facts |= {name: facts_of(model) for name, model in found.items()}
+        return facts
 
     async def run(self) -> None:
         """Follows the publications."""
@@ -195,12 +243,17 @@ def _row(row: Mapping[str, Any], texts: dict[str, str]) -> Row:
         scores=_scores(row),
         low=interval.get("low"),
         high=interval.get("high"),
-        modalities={name: _scores(scores) for name, scores in row["by_modality"].items()},
+        modalities={name: _modality(of) for name, of in row["by_modality"].items()},
         supported=row["supported"],
         wins=row["wins"],
         tied=row["indistinguishable_from_previous"],
         completed=from_rfc3339(row["published_at"]),
     )
+
+
+def _modality(of: Mapping[str, Any]) -> ModalityStanding:
+    counts = (of.get("supported"), of.get("tasks"), of.get("wins"))
+    return ModalityStanding(_scores(of), *counts)
 
 
 def _scores(scores: Mapping[str, Any]) -> Scores:

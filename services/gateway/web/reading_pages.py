@@ -1,132 +1,93 @@
-"""Home, models, tasks, skills, and how to take part: what is not one board."""
+"""Home, and how to take part."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from heapq import nlargest
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from general_level.catalogue import Catalogue, Grading
-from general_level.errors import NotFound, UnknownTask
 from general_level.fairness import WINDOWS
 from services.gateway import agreement
-from services.gateway.web.answers import Answers
-from services.gateway.web.newest import Newest, Row, Sheet
-from services.gateway.web.rendering import Pages
+from services.gateway.web import pictures
+from services.gateway.web.movements import Publication
+from services.gateway.web.newest import Row, Sheet
+from services.gateway.web.reader import FIRST, Reader
 from services.gateway.web.rules import window_text
-from services.gateway.web.selection import modalities
 
 #: Movements on the home page.
 MOVEMENTS_MAX: Final = 10
-#: Models that a task's page names, best skill board first.
-BEST_MAX: Final = 10
-_FIRST: Final = "A-full"
+#: Leaders on the home page.
+LEADERS_MAX: Final = 5
 
 
 class ReadingPages:
-    """Handlers that read the catalogue and what `Newest` holds."""
+    """Handlers of the pages that a stranger reads first."""
 
-    def __init__(
-        self, *, catalogue: Catalogue, newest: Newest, pages: Pages, answers: Answers
-    ) -> None:
-        self._catalogue = catalogue
-        self._newest = newest
-        self._pages = pages
-        self._answers = answers
-        self._skill_boards = {
-            board.skill_id: board for board in catalogue.boards.values() if board.skill_id
-        }
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
 
     def routes(self) -> list[Route]:
         """In the order in which they are tried."""
-        return [
-            Route("/", self.home),
-            Route("/models/{submission_id}", self.model),
-            Route("/tasks", self.tasks),
-            Route("/tasks/{task_id}", self.task),
-            Route("/take-part", self.take_part),
-        ]
+        return [Route("/", self.home), Route("/take-part", self.take_part)]
 
     async def home(self, request: Request) -> Response:
-        """What the benchmark is, its scopes, and what moved last."""
-        sheets = self._newest.sheets()
-        return await self._answer(
-            request,
-            "home.html",
-            movements=_movements(sheets),
-            leaders=(sheets[_FIRST].rows[:5] if _FIRST in sheets else ()),
-            sheets=sheets,
-        )
-
-    async def model(self, request: Request) -> Response:
-        """A model's scores, and every board on which it stands."""
-        submission_id = request.path_params["submission_id"]
-        found = [
-            (self._catalogue.boards[board_id], sheet, sheet.by_submission[submission_id])
-            for board_id, sheet in self._newest.sheets().items()
-            if submission_id in sheet.by_submission and board_id in self._catalogue.boards
-        ]
-        if not found:
-            raise NotFound("No board shows this model.")
-        order = list(self._catalogue.boards)
-        found.sort(key=lambda standing: order.index(standing[0].id))
-        return await self._answer(
-            request, "model.html", standings=found, row=found[0][2], shown=modalities(found[0][1])
-        )
-
-    async def tasks(self, request: Request) -> Response:
-        """All tasks with metric and reference."""
-        return await self._answer(request, "tasks.html", references=self._catalogue.references())
-
-    async def task(self, request: Request) -> Response:
-        """One task: its metric and what that means, its references and their sources."""
-        task_id = request.path_params["task_id"]
-        task = self._catalogue.tasks.get(task_id)
-        if task is None:
-            raise UnknownTask(task_id=task_id)
-        board = self._skill_boards.get(task.skill_id)
-        sheet = self._newest.sheet(board.id) if board else None
-        return await self._answer(
-            request,
-            "task.html",
-            task=task,
-            metric=self._catalogue.metric_of(task_id),
-            board=board,
-            rows=sheet.rows[:BEST_MAX] if sheet else (),
-            planned=self._catalogue.metric_of(task_id).grading is Grading.PLANNED,
+        """What the benchmark is, its scopes, who leads, and what moved last."""
+        sheets = dict(self._reader.newest.sheets())
+        first = sheets.get(FIRST)
+        publications = await self._reader.movements.of(first) if first else ()
+        return await self._reader.answer(
+            request, "home.html", lambda: self._home(sheets, publications), publications
         )
 
     async def take_part(self, request: Request) -> Response:
         """The rules, the quota, and the commands of a lab."""
-        return await self._answer(
+        return await self._reader.answer(
             request,
             "take_part.html",
-            windows=[window_text(window) for window in WINDOWS],
-            agreement=agreement.TEXT,
-            agreement_version=agreement.VERSION,
+            lambda: {
+                "windows": [window_text(window) for window in WINDOWS],
+                "agreement": agreement.TEXT,
+                "agreement_version": agreement.VERSION,
+            },
         )
 
-    async def _answer(self, request: Request, template: str, **values: object) -> Response:
-        position = max(
-            (sheet.publication_id for sheet in self._newest.sheets().values()), default=0
-        )
-        return await self._answers.answer(
-            request,
-            f"{self._pages.version}/{self._catalogue.id}/{position}",
-            lambda: self._pages.render(template, catalogue=self._catalogue, **values),
-        )
+    def _home(
+        self, sheets: Mapping[str, Sheet], publications: Sequence[Publication]
+    ) -> dict[str, Any]:
+        board, first = self._reader.catalogue.boards.get(FIRST), sheets.get(FIRST)
+        shown = (board, first) if board and first and first.rows else None
+        return {
+            "movements": latest(sheets),
+            "first": first,
+            "leaders": first.rows[:LEADERS_MAX] if first else (),
+            "distribution": pictures.distribution(*shown) if shown else None,
+            "movement": pictures.movement(*shown, publications) if shown else None,
+            "counts": {
+                letter: sum(
+                    one.scope.value == letter for one in self._reader.catalogue.boards.values()
+                )
+                for letter in "ABCD"
+            },
+        }
 
 
-def _movements(sheets: Mapping[str, Sheet]) -> list[tuple[str, Row]]:
-    """The models that came last, on each board but those of single skills."""
-    newest = [
-        (board_id, row)
-        for board_id, sheet in sheets.items()
-        if not board_id.startswith("D-")
-        for row in sheet.rows
+def latest(sheets: Mapping[str, Sheet]) -> list[tuple[Row, list[tuple[str, int]]]]:
+    """The models that came last, each once, with its best ranks on boards wider than one skill."""
+    rows: dict[str, Row] = {}
+    ranks: dict[str, list[tuple[str, int]]] = {}
+    for board_id, sheet in sheets.items():
+        if board_id.startswith("D-"):
+            continue
+        for row in sheet.rows:
+            rows.setdefault(row.submission_id, row)
+            if row.supported:
+                ranks.setdefault(row.submission_id, []).append((board_id, row.rank))
+    newest = nlargest(MOVEMENTS_MAX, rows.values(), key=lambda row: row.completed)
+    return [
+        (row, sorted(ranks.get(row.submission_id, ()), key=lambda one: one[1])[:3])
+        for row in newest
     ]
-    newest.sort(key=lambda movement: movement[1].completed, reverse=True)
-    return newest[:MOVEMENTS_MAX]

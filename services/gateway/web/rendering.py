@@ -16,7 +16,8 @@ from general_level.catalogue import Modality, Paradigm
 FOLDER: Final = Path(__file__).parent
 #: What stands where there is no value: a score that cannot be is not zero.
 NOTHING: Final = "–"
-_MODALITIES: Final = {
+#: What a modality is called on a page.
+MODALITIES: Final = {
     Modality.IMAGE: "Image",
     Modality.VIDEO: "Video",
     Modality.AUDIO: "Audio",
@@ -52,8 +53,9 @@ class Pages:
             plain=without_direction,
             day=lambda moment: moment.astimezone(UTC).strftime("%Y-%m-%d"),
             moment=show_moment,
+            second=lambda moment: moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
             iso=lambda moment: moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            modality=lambda name: _MODALITIES[Modality(name)],
+            modality=lambda name: MODALITIES[Modality(name)],
             paradigm=lambda name: "" if name == Paradigm.NONE else Paradigm(name).value,
             segment=lambda text: quote(text, safe=""),
         )

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlencode
 
 from general_level.catalogue import Modality
-from services.gateway.web.newest import Row, Scores, Sheet
+from services.gateway.web.model_facts import ModelFacts
+from services.gateway.web.newest import Row, Sheet
 
 #: Characters of a search that are looked at.
 SEARCH_CHARACTERS_MAX: Final = 100
+#: What a model can be asked to handle.
+MODALITIES: Final = tuple(modality.value for modality in Modality)
+#: Weights by the word in the address, and how they are called.
+WEIGHTS: Final[Mapping[str, tuple[str, bool | None]]] = {
+    "open": ("open", True),
+    "closed": ("closed", False),
+    "unsaid": ("not said", None),
+}
+#: Parameters by the word in the address: how it is called, above how many, and up to how many.
+SIZES: Final[Mapping[str, tuple[str, float, float]]] = {
+    "3": ("up to 3 B", 0, 3e9),
+    "10": ("3 B to 10 B", 3e9, 10e9),
+    "40": ("10 B to 40 B", 10e9, 40e9),
+    "more": ("above 40 B", 40e9, math.inf),
+    "unsaid": ("not said", math.nan, math.nan),
+}
+FactsOf = Callable[[Row], ModelFacts]
 #: The columns that sort downwards first: more is better, or newer.
 _FALLING: Final = frozenset({"score", "level", "supported", "wins", "date"})
 _FIXED: Final[Mapping[str, Callable[[Row], object]]] = {
@@ -27,12 +46,19 @@ _FIXED: Final[Mapping[str, Callable[[Row], object]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A sort column, its direction, the lowest level and a text; the default shows the board."""
+    """A sort column, its direction, and what a model must be; the default shows the board.
+
+    ``level`` is the lowest, ``modality`` one of the benchmark's, ``weights`` and ``size`` are words
+    of `WEIGHTS` and `SIZES`; None and empty ask for nothing.
+    """
 
     sort: str = "rank"
     descending: bool = False
     level: int | None = None
     search: str = ""
+    modality: str = ""
+    weights: str = ""
+    size: str = ""
 
     @classmethod
     def from_query(cls, query: Mapping[str, str], sheet: Sheet | None) -> Selection:
@@ -47,9 +73,12 @@ class Selection:
             descending=order == "desc" if order in {"asc", "desc"} else _falls(sort),
             level=int(level) if level in {"2", "3", "4", "5"} else None,
             search=query.get("q", "").strip()[:SEARCH_CHARACTERS_MAX],
+            modality=_one_of(MODALITIES, query.get("modality", "")),
+            weights=_one_of(WEIGHTS, query.get("weights", "")),
+            size=_one_of(SIZES, query.get("size", "")),
         )
 
-    def apply(self, rows: Sequence[Row]) -> list[Row]:
+    def apply(self, rows: Sequence[Row], facts_of: FactsOf) -> list[Row]:
         """The rows that are asked for. Those without a value stand last in either direction."""
         wanted = self.search.casefold()
         kept = [
@@ -57,6 +86,7 @@ class Selection:
             for row in rows
             if (self.level is None or row.level >= self.level)
             and (not wanted or wanted in f"{row.model_name}\n{row.organisation}".casefold())
+            and self._fits(row, facts_of(row))
         ]
         key = _key(self.sort)
         present = [row for row in kept if key(row) is not None]
@@ -64,6 +94,14 @@ class Selection:
         # The board's own order decides between equals, whichever way the column runs.
         present.sort(key=key, reverse=self.descending)  # type: ignore[arg-type]
         return present + absent
+
+    def _fits(self, row: Row, facts: ModelFacts) -> bool:
+        """Whether what a model is and says is what is asked for."""
+        if self.weights and facts.open_weights is not WEIGHTS[self.weights][1]:
+            return False
+        if self.size and not _is_of_size(facts.parameter_count, self.size):
+            return False
+        return not self.modality or _handles(row, facts, self.modality)
 
     def towards(self, sort: str) -> Selection:
         """The same rows by another column, or by the same one the other way round."""
@@ -82,11 +120,33 @@ class Selection:
             "order": self._order(),
             "level": str(self.level or ""),
             "q": self.search,
+            "modality": self.modality,
+            "weights": self.weights,
+            "size": self.size,
         }
         return urlencode({name: value for name, value in parts.items() if value})
 
     def _order(self) -> str:
         return "" if self.descending == _falls(self.sort) else "desc" if self.descending else "asc"
+
+
+def _one_of(words: Container[str], word: str) -> str:
+    return word if word in words else ""
+
+
+def _is_of_size(parameters: int | None, size: str) -> bool:
+    if parameters is None or size == "unsaid":
+        return parameters is None and size == "unsaid"
+    _, above, up_to = SIZES[size]
+    return above < parameters <= up_to
+
+
+def _handles(row: Row, facts: ModelFacts, modality: str) -> bool:
+    """Whether a model has a task of it on the board or, where nobody counts there, says so."""
+    of = row.modalities.get(modality)
+    if of is None or of.supported is None:
+        return modality in facts.modalities
+    return of.is_supported
 
 
 def columns(sheet: Sheet | None) -> list[str]:
@@ -109,4 +169,9 @@ def _key(sort: str) -> Callable[[Row], object]:
     if sort == "score":
         # Levels first: a score is comparable with others of its level only.
         return lambda row: None if row.score is None else (row.level, row.score)
-    return _FIXED.get(sort) or (lambda row: row.modalities.get(sort, Scores()).s2)
+    return _FIXED.get(sort) or (lambda row: _s2(row, sort))
+
+
+def _s2(row: Row, modality: str) -> float | None:
+    of = row.modalities.get(modality)
+    return of.shown.s2 if of is not None else None

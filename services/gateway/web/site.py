@@ -19,12 +19,19 @@ from general_level.wire import to_status
 from services.gateway.web.about_pages import AboutPages
 from services.gateway.web.answers import Answers
 from services.gateway.web.board_pages import BoardPages
+from services.gateway.web.compare_pages import ComparePages
+from services.gateway.web.model_pages import ModelPages
+from services.gateway.web.movements import Movements
 from services.gateway.web.newest import Newest
+from services.gateway.web.picture_pages import PicturePages
+from services.gateway.web.portal import Portal
 from services.gateway.web.published_pages import PublishedPages
+from services.gateway.web.reader import Reader
 from services.gateway.web.reading_pages import ReadingPages
 from services.gateway.web.records import Records
 from services.gateway.web.rendering import FOLDER, Pages
 from services.gateway.web.security import SecurityHeaders
+from services.gateway.web.skill_pages import SkillPages
 from services.kit.grpc_errors import Internal
 from services.kit.logging import get_logger
 
@@ -34,6 +41,7 @@ HTTP_STATUS: Final = {
     grpc.StatusCode.UNAUTHENTICATED.value[0]: 401,
     grpc.StatusCode.PERMISSION_DENIED.value[0]: 403,
     grpc.StatusCode.NOT_FOUND.value[0]: 404,
+    grpc.StatusCode.ALREADY_EXISTS.value[0]: 409,
     grpc.StatusCode.FAILED_PRECONDITION.value[0]: 409,
     grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]: 429,
     grpc.StatusCode.UNAVAILABLE.value[0]: 503,
@@ -50,13 +58,21 @@ class _StaticFiles(StaticFiles):
         return response
 
 
-def make_site(catalogue: Catalogue, newest: Newest, records: Records) -> Starlette:
-    """All pages that need no account."""
+def make_site(
+    catalogue: Catalogue,
+    newest: Newest,
+    movements: Movements,
+    records: Records,
+    portal: Portal,
+) -> Starlette:
+    """All pages: those that need no account, and the portal of the labs."""
     pages, answers = Pages(), Answers()
     boards = BoardPages(
         catalogue=catalogue, newest=newest, records=records, pages=pages, answers=answers
     )
-    reading = ReadingPages(catalogue=catalogue, newest=newest, pages=pages, answers=answers)
+    reader = Reader(
+        catalogue=catalogue, newest=newest, pages=pages, answers=answers, movements=movements
+    )
 
     published = PublishedPages(catalogue=catalogue, records=records, pages=pages, answers=answers)
     about = AboutPages(catalogue=catalogue, records=records, pages=pages, answers=answers)
@@ -79,9 +95,14 @@ def make_site(catalogue: Catalogue, newest: Newest, records: Records) -> Starlet
         routes=[
             Route("/healthz", _healthy),
             *boards.routes(),
-            *reading.routes(),
+            *ReadingPages(reader).routes(),
+            *ModelPages(reader).routes(),
+            *ComparePages(reader).routes(),
+            *SkillPages(reader).routes(),
+            *PicturePages(reader).routes(),
             *published.routes(),
             *about.routes(),
+            *portal.routes(pages, answers),
             Mount("/static", _StaticFiles(directory=FOLDER / "static")),
         ],
         middleware=[Middleware(SecurityHeaders)],

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from general_level.catalogue.model import Modality
 from services.ranker.formulas.boards import BoardArrays, BoardCells
-from services.ranker.formulas.conventions import Convention, apply_convention
+from services.ranker.formulas.conventions import Convention, Scored, apply_convention
 from services.ranker.formulas.estimates import Estimate, average, harmonic_mean, weighted
 from services.ranker.formulas.mapping import Bools, Floats, TaskArrays
 from services.ranker.formulas.uncertainty import Moments, moments
@@ -37,12 +37,22 @@ Counts = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ModalityCounts:
+    """Tasks of one modality on a board: how many there are, and of each model what it has."""
+
+    tasks: int
+    supported: Counts
+    wins: Counts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class BoardScores:
     """One board: arrays of length ``models``.
 
     ``scores`` maps the levels that this board can award to S2..S5; ``by_modality`` maps the
-    non-language modalities to their own S2..S4. ``level`` is the highest with a non-zero score
-    (``NO_LEVEL``: none); a re-measurement would give ``level_low`` to ``level_high`` with 95 %.
+    non-language modalities to their own S2..S4, ``counts`` maps them to their tasks. ``level`` is
+    the highest with a non-zero score (``NO_LEVEL``: none); a re-measurement would give
+    ``level_low`` to ``level_high`` with 95 %.
     ``supported``, ``wins`` (references reached) and ``known`` (scores with a standard error) count
     tasks; ``tasks`` is how many the board has.
     """
@@ -52,6 +62,7 @@ class BoardScores:
     tasks: int
     scores: dict[int, Estimate]
     by_modality: dict[Modality, dict[int, Estimate]]
+    counts: dict[Modality, ModalityCounts]
     level: Levels
     level_low: Levels
     level_high: Levels
@@ -62,11 +73,14 @@ class BoardScores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Cells:
-    """The means of every cell, ``[cells, models]``, and the probability of no win at all."""
+    """Means, the probability of no win at all, and counts of every cell, ``[cells, models]``."""
 
     plain: Estimate
     kept: Estimate
     winless: Floats
+    sizes: Floats
+    supported: Floats
+    wins: Floats
 
     def score(self, cell: int | None) -> Estimate:
         return self._row(self.plain, cell)
@@ -76,6 +90,15 @@ class _Cells:
 
     def no_win(self, cell: int | None) -> Floats:
         return np.ones(self.winless.shape[1]) if cell is None else self.winless[cell]
+
+    def counts(self, *cells: int | None) -> ModalityCounts:
+        """The tasks of some cells together; none of an absent cell."""
+        there = [cell for cell in cells if cell is not None]
+        return ModalityCounts(
+            tasks=int(self.sizes[there].sum()),
+            supported=self.supported[there].sum(axis=0).astype(np.int32),
+            wins=self.wins[there].sum(axis=0).astype(np.int32),
+        )
 
     def _row(self, estimate: Estimate, cell: int | None) -> Estimate:
         if cell is None:
@@ -101,7 +124,7 @@ def score_boards(
     """
     scored = apply_convention(raw, supported, tasks, convention)
     moment = moments(raw, standard_error, scored, tasks)
-    cells = _cells(scored.score, moment, boards)
+    cells = _cells(scored, moment, boards)
     counts = [
         boards.board_sums(mask.astype(np.float64)).astype(np.int32)
         for mask in (scored.supported, scored.reached, moment.known)
@@ -112,9 +135,9 @@ def score_boards(
     ]
 
 
-def _cells(score: Floats, moment: Moments, boards: BoardArrays) -> _Cells:
+def _cells(scored: Scored, moment: Moments, boards: BoardArrays) -> _Cells:
     squares = boards.cell_sizes[:, None] ** 2
-    mean = boards.cell_means(score)
+    mean = boards.cell_means(scored.score)
     kept = boards.cell_means(moment.kept)
     # Without any standard error the moments are those of the printed scores: nothing to add up.
     exact = not moment.known.any()
@@ -129,6 +152,9 @@ def _cells(score: Floats, moment: Moments, boards: BoardArrays) -> _Cells:
             none if exact else boards.cell_sums(moment.variance_kept) / squares,
         ),
         winless=np.exp(boards.cell_sums(misses)),
+        sizes=boards.cell_sizes,
+        supported=boards.cell_sums(scored.supported.astype(np.float64)),
+        wins=boards.cell_sums(scored.reached.astype(np.float64)),
     )
 
 
@@ -156,6 +182,10 @@ def _score_board(board: BoardCells, tasks: int, cells: _Cells, counts: list[Coun
         tasks=tasks,
         scores=scores,
         by_modality=by_modality,
+        counts={
+            pair.modality: cells.counts(pair.comprehension, pair.generation)
+            for pair in board.modalities
+        },
         level=level,
         level_low=low,
         level_high=high,

@@ -143,7 +143,18 @@ class TestCurrent:
         assert (row.interval.low, row.interval.high) == (4.0, 6.0)
         assert row.modalities[0].scores.s2 == 10.0
         assert not row.modalities[0].scores.HasField("s4")
+        image = row.modalities[0]
+        assert (image.supported_tasks, image.task_count, image.winning_tasks) == (2, 6, 1)
         assert row.indistinguishable_from_previous
+
+    def test_a_snapshot_of_the_form_before_has_no_counts(self, world):
+        graded(world)
+        of = {"s2": 10.0, "s3": 5.0, "s4": None}
+        row = {**ROW, "by_modality": {"image": of}}
+        publish(world, 1, snapshot(rows=[row], format="general-level/standings/v1"))
+        (told,) = publishing.to_standings(current(world)).standings[0].modalities
+        assert told.scores.s2 == 10.0
+        assert not told.HasField("supported_tasks")
 
     def test_no_interval_where_there_is_none(self, world):
         graded(world)

@@ -78,6 +78,20 @@ class TestLanguageAndAllModalities:
         assert row.by_modality["audio"].s2 == pytest.approx(40)
         assert set(row.by_modality) == {"image", "video", "audio", "3d"}
 
+    def test_every_modality_counts_its_tasks_apart_from_its_score(self, rank_one):
+        row = rank_one({"image-c-001": 80, "image-g-002": 0.4, "audio-g-001": 460.0})
+        counted = {name: (of.supported, of.tasks, of.wins) for name, of in row.by_modality.items()}
+        assert counted == {
+            "image": (2, 4, 1),
+            "video": (0, 1, 0),
+            "audio": (1, 1, 0),
+            "3d": (0, 1, 0),
+        }
+        # Supported and worth nothing, or not supported: the same score, and not the same.
+        assert (row.by_modality["audio"].s2, row.by_modality["video"].s2) == (0, 0)
+        quick = rank_one({"image-c-001": 80}, "A-quick").by_modality
+        assert (quick["image"].tasks, quick["audio"].tasks) == (1, 0)
+
     def test_scope_a_divides_by_four_whatever_its_selection_holds(self, rank_one):
         assert rank_one({"image-c-001": 80}, "A-quick").s2 == pytest.approx(80 / 2 / 4)
 

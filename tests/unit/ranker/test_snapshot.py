@@ -60,7 +60,7 @@ def test_the_content_digest_ignores_when_but_not_what(snapshot):
         lambda data: data + b"\n",
         lambda data: data.replace(b'"level":5', b'"level": 5'),
         lambda data: data[:-1],
-        lambda data: data.replace(b"standings/v1", b"standings/v9"),
+        lambda data: data.replace(b"standings/v2", b"standings/v9"),
         lambda data: data.replace(b'"wins"', b'"won"'),
         lambda data: b"[]",
         lambda data: b"\xff",
