@@ -80,7 +80,8 @@ class Answers:
     """Renders each page once for each version of what it shows.
 
     ``admit`` is asked about a reader before a page is made, and told whether for it alone; it
-    raises where there were too many. ``turned_away`` is told of each for whom the line of pages is too long.
+    raises where there were too many. ``turned_away`` is told of each for whom the line of pages is
+    too long.
     """
 
     def __init__(

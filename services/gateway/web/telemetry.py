@@ -51,9 +51,9 @@ class WebTelemetry:
         )
         self._refused = registry.counter(
             "gateway_web_refused_total",
-            "Refused by a limit: `requests` of an address, `searches` made for it alone, `renders` of "
-            "pages that it reads first, `sign-ins`, `streams`, its `connections`, or a page because "
-            "too many were `waiting` to be made.",
+            "Refused by a limit: `requests` of an address, `searches` made for it alone, `renders` "
+            "of pages that it reads first, `sign-ins`, `streams`, its `connections`, or a page "
+            "because too many were `waiting` to be made.",
             limit=LIMITS,
         )
 
