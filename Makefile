@@ -60,6 +60,10 @@ verify: $(STAMP) ## Prove that generated files are current
 bench: $(STAMP) ## Measure; prints ratios and figures of one run
 	$(PY) -m tests.benchmarks
 
+.PHONY: screenshots
+screenshots: $(STAMP) ## Take every page at 1280 and 390 px, light and dark, into var/screenshots (needs Chromium)
+	$(PY) -m tests.browser.screenshots
+
 .PHONY: faults
 faults: $(STAMP) ## Break everything many times under load (FAULTS_TIMES, 10 of each) and print the table
 	FAULTS_TIMES=$${FAULTS_TIMES:-10} $(PY) -m pytest -q -n 2 tests/faults

@@ -26,7 +26,7 @@ KEY_CHARACTERS_MAX: Final = 64
 #: All requests of an address, its pictures and styles among them; a page needs about five.
 REQUESTS_AT_ONCE: Final = 400
 REQUESTS_PER_SECOND: Final = 40.0
-#: Pages of an address that are made for it alone: a search, a filter, a rare comparison.
+#: Pages of an address that are made for it alone: a search, a filter, a comparison.
 SEARCHES_AT_ONCE: Final = 60
 SEARCHES_PER_SECOND: Final = 1.0
 #: Pages and pictures at plain addresses that an address is the first to read since they changed.

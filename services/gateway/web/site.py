@@ -50,6 +50,19 @@ HTTP_STATUS: Final = {
     grpc.StatusCode.UNAVAILABLE.value[0]: 503,
 }
 
+#: Headings of the pages that say why there is no other.
+TITLES: Final = {
+    400: "This cannot be asked",
+    401: "Sign in first",
+    403: "This is not yours to see",
+    404: "Not found",
+    405: "This cannot be asked",
+    413: "This is too large",
+    429: "One moment",
+    500: "Something went wrong here",
+    503: "One moment",
+}
+
 
 class _StaticFiles(StaticFiles):
     """Files whose address changes with their content: a browser may keep them for a year."""
@@ -160,5 +173,6 @@ def _error(
     sent = {**headers, "cache-control": "no-store"}
     if "html" not in request.headers.get("accept", ""):
         return JSONResponse({"reason": reason, "message": text}, status, sent)
-    page = pages.render("error.html", status=status, reason=reason, text=text)
+    title = TITLES.get(status, TITLES[500] if status >= 500 else TITLES[400])
+    page = pages.render("error.html", status=status, reason=reason, text=text, title=title)
     return Response(page, status, sent, media_type="text/html; charset=utf-8")
