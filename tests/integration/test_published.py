@@ -223,6 +223,7 @@ async def test_a_document_s_text_is_text(tmp_path: Path) -> None:
         assert HOSTILE not in (await it.client.get("/boards/A-full")).text
 
 
+@pytest.mark.usefixtures("rows")
 async def test_what_changed_names_no_operator_and_no_reason(tmp_path: Path) -> None:
     async with rig(tmp_path) as it:
         assert "No task has been rejudged." in (await it.client.get("/versions")).text
