@@ -223,6 +223,7 @@ async def test_a_document_s_text_is_text(tmp_path: Path) -> None:
         assert HOSTILE not in (await it.client.get("/boards/A-full")).text
 
 
+@pytest.mark.usefixtures("rows")
 async def test_what_changed_names_no_operator_and_no_reason(tmp_path: Path) -> None:
     async with rig(tmp_path) as it:
         assert "No task has been rejudged." in (await it.client.get("/versions")).text
@@ -343,3 +344,14 @@ async def test_a_later_gateway_shows_what_an_earlier_one_was_given(tmp_path: Pat
         await it.put(shipped_history())
     async with rig(tmp_path) as it:
         assert (await it.client.get(PAPER)).status_code == 200
+
+
+async def test_contributors_are_thanked_with_their_tasks(tmp_path: Path) -> None:
+    async with rig(tmp_path, catalogue="sample") as it:
+        page = (await it.client.get("/acknowledgements")).text
+        assert "<summary>10 tasks</summary>" in page
+        assert '<a href="/tasks/language-006">Wine Cultivar From Assay</a>' in page
+        # Every specialist that holds a reference, with the number of its tasks.
+        held = {task.specialist for task in it.gateway.catalogue.tasks.values()}
+        counted = [int(n) for n in re.findall(r'<td class="number">(\d+)</td>', page)]
+        assert (len(counted), sum(counted)) == (len(held), len(it.gateway.catalogue.tasks))

@@ -19,6 +19,7 @@ from services.kit.history import HistoryInvalid
 from services.operations.shipped import shipped_history
 from tests.support import histories
 from tests.support.gateway import START, open_database
+from tests.support.stores import Stores
 
 #: Of the levels' tables as they were read from the paper: level, model, paradigm, four modalities,
 #: overall, rank; 207 rows.
@@ -26,7 +27,7 @@ TABLES_SHA256 = "12716bb0d8fd47a6f3b29bd87be68e0366ba7c210b456ce1ce8cdd9ad80f645
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def database(tmp_path: Path, rows: Stores) -> Iterator[Database]:
     with open_database(tmp_path) as database:
         yield database
 
