@@ -34,7 +34,10 @@ Item = TypeVar("Item")
 
 
 class Point(NamedTuple):
-    """Where a model stood. ``score`` in points of 100 is of its level; None without a level."""
+    """Where a model stood. ``score`` in points of 100 is of its level; None without a level.
+
+    ``rank`` is 0 without a level, too.
+    """
 
     submission_id: str
     rank: int
