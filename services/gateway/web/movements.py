@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from general_level.errors import GeneralLevelError
 from services.gateway import publishing
@@ -34,7 +34,10 @@ Item = TypeVar("Item")
 
 
 class Point(NamedTuple):
-    """Where a model stood. ``score`` in points of 100 is of its level; None without a level."""
+    """Where a model stood. ``score`` in points of 100 is of its level; None without a level.
+
+    ``rank`` is 0 without a level, too.
+    """
 
     submission_id: str
     rank: int
@@ -93,6 +96,8 @@ class Movements:
     async def _read(self, board_id: str, known: Sequence[Publication]) -> tuple[Publication, ...]:
         have = {one.publication_id: one for one in known}
         kept = await self._database.run_read(publishing.kept, board_id, LISTED_MAX)
+        # A model is in all of them; its names are kept once.
+        texts: dict[Any, Any] = {}
         found = []
         for publication_id, published in chosen(kept, have):
             one = have.get(publication_id)
@@ -102,7 +107,7 @@ class Movements:
                 )
                 if snapshot is None:
                     continue  # Retention has removed it meanwhile.
-                one = await asyncio.to_thread(_parse, publication_id, published, snapshot)
+                one = await asyncio.to_thread(_parse, publication_id, published, snapshot, texts)
             found.append(one)
         return tuple(found)
 
@@ -129,17 +134,17 @@ def evenly(items: Sequence[Item], most: int) -> list[Item]:
     return [items[at * (len(items) - 1) // (most - 1)] for at in range(most)]
 
 
-def _parse(publication_id: int, published: datetime, snapshot: bytes) -> Publication:
-    rows = json.loads(snapshot)["rows"][:MODELS_MAX]
-    points = {
-        row["submission_id"]: Point(
-            row["submission_id"],
-            row["rank"],
-            row["level"],
-            row[f"s{row['level']}"] if row["level"] else None,
-        )
-        for row in rows
-    }
-    # Of several under one name the best counts: it comes last here.
-    named = {(row["model_name"], row["organisation"]): row["submission_id"] for row in rows[::-1]}
+def _parse(
+    publication_id: int, published: datetime, snapshot: bytes, texts: dict[Any, Any]
+) -> Publication:
+    points: dict[str, Point] = {}
+    named: dict[tuple[str, str], str] = {}
+    for row in json.loads(snapshot)["rows"][:MODELS_MAX]:
+        submission_id = texts.setdefault(row["submission_id"], row["submission_id"])
+        level = row["level"]
+        score = row[f"s{level}"] if level else None
+        points[submission_id] = Point(submission_id, row["rank"], level, score)
+        name = (row["model_name"], row["organisation"])
+        # Of several under one name the first is the best.
+        named.setdefault(texts.setdefault(name, name), submission_id)
     return Publication(publication_id, published, points, named)

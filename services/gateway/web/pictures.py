@@ -249,7 +249,8 @@ def _distribution_summary(
 
 def movement(board: Board, sheet: Sheet, publications: Sequence[Publication]) -> Picture:
     """The ranks over time of the models that lead a board now."""
-    leaders = sheet.rows[:LEADERS_MAX]
+    # A model without a level has no rank.
+    leaders = [row for row in sheet.rows[:LEADERS_MAX] if row.rank]
     points = [[one.point(row) for one in publications] for row in leaders]
     return Picture(
         path=f"/pictures/boards/{board.id}/movement.svg",
@@ -258,7 +259,7 @@ def movement(board: Board, sheet: Sheet, publications: Sequence[Publication]) ->
         chart=Ranks(
             _dates(publications),
             [
-                (row.model_name, [point.rank if point else None for point in of])
+                (row.model_name, [(point.rank or None) if point else None for point in of])
                 for row, of in zip(leaders, points, strict=True)
             ],
         ),
@@ -281,7 +282,7 @@ def _dates(publications: Sequence[Publication]) -> list[str]:
 
 
 def _place(point: Point | None) -> str:
-    return NOTHING if point is None else f"{point.rank} ({show_score(point.score)})"
+    return f"{point.rank} ({show_score(point.score)})" if point and point.rank else NOTHING
 
 
 def _movement_summary(

@@ -84,7 +84,7 @@ def latest(sheets: Mapping[str, Sheet]) -> list[tuple[Row, list[tuple[str, int]]
             continue
         for row in sheet.rows:
             rows.setdefault(row.submission_id, row)
-            if row.supported:
+            if row.rank:
                 ranks.setdefault(row.submission_id, []).append((board_id, row.rank))
     newest = nlargest(MOVEMENTS_MAX, rows.values(), key=lambda row: row.completed)
     return [

@@ -34,7 +34,8 @@ FactsOf = Callable[[Row], ModelFacts]
 #: The columns that sort downwards first: more is better, or newer.
 _FALLING: Final = frozenset({"score", "level", "supported", "wins", "date"})
 _FIXED: Final[Mapping[str, Callable[[Row], object]]] = {
-    "rank": lambda row: row.rank,
+    # A model without a level has rank 0, and stands last.
+    "rank": lambda row: row.rank or None,
     "model": lambda row: row.model_name.casefold(),
     "organisation": lambda row: row.organisation.casefold(),
     "score": lambda row: row.score,

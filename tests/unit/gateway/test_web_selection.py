@@ -168,3 +168,9 @@ def test_an_address_that_a_page_writes_means_what_was_chosen(text: str, **asked:
     first = Selection.from_query({"q": text, **asked}, BOARD)
     again = Selection.from_query(dict(parse_qsl(first.query())), BOARD)
     assert again == first
+
+
+def test_a_model_without_a_level_has_no_rank_and_stands_last_either_way() -> None:
+    rows = [row("None", 0, rank=0), row("First", rank=1), row("Second", rank=2)]
+    for chosen in (Selection(), Selection(descending=True)):
+        assert chosen.apply(rows, lambda _: NOTHING_SAID)[-1].model_name == "None"
