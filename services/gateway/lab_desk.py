@@ -157,7 +157,7 @@ class LabDesk:
         return view
 
     async def reveal(self, identity: Identity, submission_id: str) -> pb.Submission:
-        """Opens an anonymous model's name; once more is no error. Raises as `naming.reveal`."""
+        """Opens the name of an anonymous model; once more is no error. Raises NotFound."""
         revealed = await self._database.run_write(
             naming.reveal, self._clock.now(), identity.lab_id, submission_id
         )

@@ -303,6 +303,21 @@ async def test_hostile_texts_are_text_on_every_page(gateway: Running) -> None:
             assert 'style="' not in page
 
 
+async def test_a_model_is_anonymous_until_its_lab_reveals_it(gateway: Running) -> None:
+    lab = await gateway.new_lab()
+    async with browser(gateway, lab) as one:
+        submission_id = await one.create(archive(), anonymous="yes", open_weights="no")
+        made = await lab.get(submission_id)
+        assert (made.model.anonymous, made.model.open_weights) == (True, False)
+        place = f"/portal/submissions/{submission_id}"
+        assert f"<strong>{made.public_name}</strong>" in (await one.get(place)).text
+        assert (await one.post(f"{place}/reveal", {"form_token": ""})).status_code == 403
+        assert (await lab.get(submission_id)).model.anonymous
+        assert (await one.post(f"{place}/reveal")).headers["location"] == place
+        assert not (await lab.get(submission_id)).model.anonymous
+        assert "Reveal the name" not in (await one.get(place)).text
+
+
 async def test_a_form_that_cannot_be_is_refused_with_what_is_wrong(gateway: Running) -> None:
     lab = await gateway.new_lab()
     wrong: list[tuple[str, object]] = [
@@ -321,6 +336,8 @@ async def test_a_form_that_cannot_be_is_refused_with_what_is_wrong(gateway: Runn
         ("archive_bytes", "0"),
         ("archive_name", "n" * 300),
         ("request_id", "x"),
+        ("open_weights", "maybe"),
+        ("anonymous", "no"),
         ("board_id", ["A-full", "A-quick"]),
     ]
     async with browser(gateway, lab) as one:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
 
 from general_level.errors import InvalidRequest
+
+T = TypeVar("T")
 
 #: Bytes of one form. The longest description, each letter as ``%F0%9F%A6%9C``, has 24,000.
 FORM_BYTES_MAX: Final = 64 * 1024
@@ -43,6 +45,13 @@ class Form:
         if not (text.isascii() and text.isdigit()) or int(text) > most:
             raise InvalidRequest(f"{name} is a whole number from 0 to {most}.", field=name)
         return int(text)
+
+    def choice(self, name: str, meanings: Mapping[str, T]) -> T:
+        """What one of a few words means; InvalidRequest for another."""
+        word = self.text(name)
+        if word not in meanings:
+            raise InvalidRequest(f"{name} is another word.", field=name)
+        return meanings[word]
 
     def choices(self, name: str) -> list[str]:
         """A field that may be sent several times."""

@@ -32,6 +32,8 @@ from services.kit.clock import Clock
 
 #: Submissions on one page of the list.
 LISTED: Final = 20
+_OPEN_WEIGHTS: Final[Mapping[str, bool | None]] = {"yes": True, "no": False, "": None}
+_ANONYMOUS: Final = {"yes": True, "": False}
 _PAGE_TOKEN_CHARACTERS_MAX: Final = 200
 
 
@@ -151,6 +153,8 @@ def _create_request(form: Form) -> pb.CreateSubmissionRequest:
         modalities=tuple(form.choices("modalities")),
         report_url=form.text("report_url", limits.MAX_LINK_CHARS),
         contact_email=form.text("contact_email", limits.MAX_EMAIL_CHARS),
+        open_weights=form.choice("open_weights", _OPEN_WEIGHTS),
+        anonymous=form.choice("anonymous", _ANONYMOUS),
     )
     return pb.CreateSubmissionRequest(
         request_id=form.text("request_id"),

@@ -70,6 +70,7 @@ class PortalSubmission:
             Route(f"{one}/archive", private(self._upload.options), methods=["OPTIONS"]),
             Route(f"{one}/withdraw", private(self.confirm)),
             Route(f"{one}/withdraw", private(self.withdraw), methods=["POST"]),
+            Route(f"{one}/reveal", private(self.reveal), methods=["POST"]),
             Route(f"{one}/receipt.json", private(self.receipt)),
         ]
 
@@ -112,11 +113,14 @@ class PortalSubmission:
 
     async def withdraw(self, request: Request) -> Response:
         """Withdraws it."""
-        require_own_page(request)
-        session = await self._sessions.require(request)
-        require_form_token(session, (await read_form(request)).raw(FORM_FIELD))
-        submission_id = request.path_params["submission_id"]
+        session, submission_id = await self._changing(request)
         await self._desk.cancel(session.identity, submission_id)
+        return RedirectResponse(f"/portal/submissions/{submission_id}", 303)
+
+    async def reveal(self, request: Request) -> Response:
+        """Opens the name of an anonymous model, for good."""
+        session, submission_id = await self._changing(request)
+        await self._desk.reveal(session.identity, submission_id)
         return RedirectResponse(f"/portal/submissions/{submission_id}", 303)
 
     async def receipt(self, request: Request) -> Response:
@@ -130,6 +134,13 @@ class PortalSubmission:
             media_type="application/json",
             headers={"content-disposition": name},
         )
+
+    async def _changing(self, request: Request) -> tuple[Session, str]:
+        """Who asks for a change on a page of ours, and of what; else CrossSiteRequest."""
+        require_own_page(request)
+        session = await self._sessions.require(request)
+        require_form_token(session, (await read_form(request)).raw(FORM_FIELD))
+        return session, request.path_params["submission_id"]
 
     def _page(self, session: Session, template: str, **values: Any) -> Response:
         page = self._pages.render(
