@@ -9,6 +9,7 @@ from general_level.catalogue import Catalogue, Modality, limits
 from general_level.client.archive_name import split_archive_name
 from general_level.errors import InvalidRequest, UnknownBoard
 from general_level.identifiers import is_request_id
+from general_level.public_name import looks_public
 from general_level.v1 import submission_pb2 as pb
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -57,6 +58,10 @@ def _check_model(model: pb.ModelMetadata) -> None:
         # Both stand on public boards and in terminals.
         if not text.isprintable():
             raise InvalidRequest(f"{name} has an unprintable character.", field=f"model.{name}")
+    if looks_public(model.model_name):
+        raise InvalidRequest(
+            "This form of name is that of anonymous models.", field="model.model_name"
+        )
     if len(model.modalities) > len(_MODALITIES) or not _MODALITIES.issuperset(model.modalities):
         raise InvalidRequest(
             f"modalities are among {', '.join(sorted(_MODALITIES))}.", field="model.modalities"

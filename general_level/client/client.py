@@ -313,6 +313,15 @@ class Client:
             raise
         return convert.submission(response.submission)
 
+    def reveal(self, submission_id: str) -> models.Submission:
+        """Opens the name of an anonymous model, for all of the lab's submissions of it.
+
+        The boards show it within seconds. It cannot be hidden again; once more is no error.
+        """
+        request = pb.RevealModelRequest(submission_id=submission_id)
+        response = self._call(self._stubs.submission.RevealModel, request)
+        return convert.submission(response.submission)
+
     def watch(self, submission_id: str) -> Iterator[models.Submission]:
         """The submission now and after every change; ends after a final state.
 
@@ -342,20 +351,8 @@ class Client:
 
     def receipt(self, submission_id: str) -> Receipt:
         """The signed scores of a published submission, unverified: see general_level.receipts."""
-        # Here and not above: it brings cryptography, which most programs do not need.
-        from general_level.receipts import Receipt, SignedStatement  # noqa: PLC0415
-
         request = pb.GetReceiptRequest(submission_id=submission_id)
-        response = self._call(self._stubs.submission.GetReceipt, request)
-        return Receipt(
-            submission_id=response.submission_id,
-            archive_sha256=response.archive_sha256,
-            statements=tuple(SignedStatement(s.task_id, s.envelope) for s in response.statements),
-            grader_public_keys=tuple(response.grader_public_keys),
-            superseded=tuple(
-                SignedStatement(s.task_id, s.envelope) for s in response.superseded_statements
-            ),
-        )
+        return convert.receipt(self._call(self._stubs.submission.GetReceipt, request))
 
     # The boards.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -12,6 +12,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from general_level import wire
 from general_level.client import models
 from general_level.v1 import catalogue_pb2, leaderboard_pb2, quota_pb2, submission_pb2
+
+if TYPE_CHECKING:
+    from general_level.receipts import Receipt
 
 _Word = TypeVar("_Word", models.SubmissionState, models.TaskOutcome, models.QuotaStatus)
 
@@ -121,6 +124,7 @@ def model_metadata(message: submission_pb2.ModelMetadata) -> models.ModelMetadat
         report_url=message.report_url,
         contact_email=message.contact_email,
         open_weights=message.open_weights if message.HasField("open_weights") else None,
+        anonymous=message.anonymous,
     )
 
 
@@ -134,6 +138,7 @@ def model_metadata_message(metadata: models.ModelMetadata) -> submission_pb2.Mod
         report_url=metadata.report_url,
         contact_email=metadata.contact_email,
         open_weights=metadata.open_weights,
+        anonymous=metadata.anonymous,
     )
 
 
@@ -180,6 +185,7 @@ def submission(message: submission_pb2.Submission) -> models.Submission:
         finding_count=message.finding_count,
         failure_reason=message.failure_reason,
         catalogue_id=message.catalogue_id,
+        public_name=message.public_name or message.model.model_name,
     )
 
 
@@ -194,6 +200,22 @@ def task_result(message: submission_pb2.TaskResult) -> models.TaskResult:
         missing_count=message.missing_count,
         findings=tuple(finding(f) for f in message.findings),
         attempt_count=message.attempt_count,
+    )
+
+
+def receipt(message: submission_pb2.GetReceiptResponse) -> Receipt:
+    """As it is written to a file, unverified."""
+    # Here and not above: it brings cryptography, which most programs do not need.
+    from general_level.receipts import Receipt, SignedStatement  # noqa: PLC0415
+
+    return Receipt(
+        submission_id=message.submission_id,
+        archive_sha256=message.archive_sha256,
+        statements=tuple(SignedStatement(s.task_id, s.envelope) for s in message.statements),
+        grader_public_keys=tuple(message.grader_public_keys),
+        superseded=tuple(
+            SignedStatement(s.task_id, s.envelope) for s in message.superseded_statements
+        ),
     )
 
 

@@ -158,7 +158,8 @@ class ModelMetadata:
 
     ``parameter_count`` is a number of parameters, 0 if not said. ``description`` has at most
     2,000 characters. ``report_url`` is an https link or empty. ``open_weights`` says whether
-    everybody can get the weights, None if not said.
+    everybody can get the weights, None if not said. While a model is ``anonymous`` the public sees
+    neither its name nor organisation, description and report: see `Client.reveal`.
     """
 
     model_name: str
@@ -169,6 +170,7 @@ class ModelMetadata:
     report_url: str = ""
     contact_email: str = ""
     open_weights: bool | None = None
+    anonymous: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +229,8 @@ class Submission:
     finding_count: int
     failure_reason: str
     catalogue_id: str
+    #: The model's name as the public sees it.
+    public_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,8 +118,10 @@ def submission_fields(submission: Submission) -> str:
         ("submission", s.submission_id),
         ("board", s.board_id),
         ("model", s.model.model_name),
-        ("state", s.state),
     ]
+    if s.model.anonymous:
+        fields.append(("shown as", s.public_name))
+    fields.append(("state", s.state))
     if s.failure_reason:
         fields.append(("reason", s.failure_reason))
     fields += [

@@ -11,6 +11,7 @@ from typing import Final
 
 from general_level.catalogue import Board, Catalogue, Grading, is_legal, reaches, to_score
 from general_level.errors import ScoreRefused, UnknownTask
+from general_level.public_name import shown_model
 from general_level.statements import GraderInfo, ScoreStatement, member_subjects
 from general_level.submission.check import CheckedTask
 from general_level.submission.members import open_member
@@ -208,10 +209,11 @@ def _row(
 
 def _standing(rank: int, row: _Row) -> leaderboard_pb2.Standing:
     message = row.record.message
+    model = shown_model(row.record.lab_id, message.model)
     return leaderboard_pb2.Standing(
         rank=rank,
-        model_name=message.model.model_name,
-        organisation=message.model.organisation,
+        model_name=model.model_name,
+        organisation=model.organisation,
         submission_id=message.submission_id,
         level=row.placement.level,
         scores=leaderboard_pb2.LevelScores(**row.placement.scores),

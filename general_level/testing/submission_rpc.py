@@ -110,6 +110,11 @@ class SubmissionService(Service, submission_pb2_grpc.SubmissionServiceServicer):
         cancelled = self.world.cancel(self.lab(context), request.submission_id)
         return pb.CancelSubmissionResponse(submission=cancelled)
 
+    @answers
+    def RevealModel(self, request: pb.RevealModelRequest, context: Any) -> pb.RevealModelResponse:
+        revealed = self.world.reveal(self.lab(context), request.submission_id)
+        return pb.RevealModelResponse(submission=revealed)
+
     @streams
     def WatchSubmission(
         self, request: pb.WatchSubmissionRequest, context: Any

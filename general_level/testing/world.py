@@ -33,6 +33,7 @@ from general_level.fairness import (
     refusing_window,
 )
 from general_level.identifiers import new_id
+from general_level.public_name import shown_model
 from general_level.testing import records
 from general_level.testing.publication import Placement, Scores, standings
 from general_level.testing.records import Lab, Record
@@ -163,6 +164,7 @@ class World:
                         raise AlreadyExists(request_id=request.request_id)
                     return self.snapshot(record)
             self._check_quota(lab)
+            self._check_kind(lab, request.model)
             submission_id = new_id("sub", self._now)
             message = pb.Submission(
                 submission_id=submission_id,
@@ -173,6 +175,7 @@ class World:
                 create_time=to_timestamp(self._now),
                 quota_status=pb.QUOTA_STATUS_RESERVED,
                 catalogue_id=self.catalogue.id,
+                public_name=shown_model(lab.lab_id, request.model).model_name,
             )
             path = self._folder / submission_id
             path.touch()
@@ -214,6 +217,37 @@ class World:
             record.cancel(self._now)
             self.changed.notify_all()
             return self.snapshot(record)
+
+    def reveal(self, lab: Lab, submission_id: str) -> pb.Submission:
+        """Opens a model's name in all of the lab's submissions of it, and on the boards."""
+        with self.changed:
+            named = self.record(lab, submission_id)
+            name = named.message.model.model_name
+            boards = set()
+            for record in self._of(lab):
+                if record.message.model.model_name == name and record.message.model.anonymous:
+                    record.message.model.anonymous = False
+                    record.message.public_name = name
+                    record.message.update_time.CopyFrom(to_timestamp(self._now))
+                    boards.add(record.message.board_id)
+            for board_id in boards & self._standings.keys():
+                self.publish(board_id)
+            self.changed.notify_all()
+            return self.snapshot(named)
+
+    def _check_kind(self, lab: Lab, model: pb.ModelMetadata) -> None:
+        never_shown = {records.REJECTED, records.EXPIRED, records.CANCELLED}
+        for record in self._of(lab):
+            known = record.message.model
+            if (
+                record.state not in never_shown
+                and known.model_name == model.model_name
+                and known.anonymous != model.anonymous
+            ):
+                raise InvalidRequest(
+                    "An earlier submission of this model is of the other kind.",
+                    field="model.anonymous",
+                )
 
     # Upload.
 

@@ -951,7 +951,9 @@ Global___CancelRejudgementResponse: _TypeAlias = CancelRejudgementResponse  # no
 
 @_typing.final
 class HistoricalResults(_message.Message):
-    """Results that were published elsewhere before: a document of format general-level/history/v1."""
+    """Results that were published elsewhere before: a document of format general-level/history/v1. Of one
+    in a form that this gateway does not know there are only id, digest and time.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

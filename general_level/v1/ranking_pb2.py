@@ -27,7 +27,7 @@ from general_level.v1 import submission_pb2 as general__level_dot_v1_dot_submiss
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1egeneral_level/v1/ranking.proto\x12\x10general_level.v1\x1a!general_level/v1/operations.proto\x1a!general_level/v1/submission.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfa\x01\n\x0bLedgerEntry\x12\x10\n\x08position\x18\x01 \x01(\x03\x12/\n\x0b\x61ppend_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x05score\x18\x03 \x01(\x0b\x32\x1c.general_level.v1.ScoreEntryH\x00\x12\x37\n\ncompletion\x18\x04 \x01(\x0b\x32!.general_level.v1.CompletionEntryH\x00\x12\x37\n\nwithdrawal\x18\x05 \x01(\x0b\x32!.general_level.v1.WithdrawalEntryH\x00\x42\x07\n\x05\x65ntry\"\xc8\x01\n\nScoreEntry\x12\x15\n\rsubmission_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\x01\x12\x1b\n\x0estandard_error\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nitem_count\x18\x05 \x01(\x03\x12\x15\n\rmissing_count\x18\x06 \x01(\x03\x12\x10\n\x08\x65nvelope\x18\x07 \x01(\x0c\x12\x16\n\x0erejudgement_id\x18\x08 \x01(\tB\x11\n\x0f_standard_error\"\xdb\x01\n\x0f\x43ompletionEntry\x12\x15\n\rsubmission_id\x18\x01 \x01(\t\x12\x10\n\x08\x62oard_id\x18\x02 \x01(\t\x12.\n\x05model\x18\x03 \x01(\x0b\x32\x1f.general_level.v1.ModelMetadata\x12\x16\n\x0e\x61rchive_sha256\x18\x04 \x01(\t\x12\x31\n\rcomplete_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x63\x61talogue_id\x18\x06 \x01(\t\x12\x0e\n\x06lab_id\x18\x07 \x01(\t\"8\n\x0fWithdrawalEntry\x12\x15\n\rsubmission_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\",\n\x12WatchScoresRequest\x12\x16\n\x0e\x61\x66ter_position\x18\x01 \x01(\x03\"\\\n\x13WatchScoresResponse\x12.\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1d.general_level.v1.LedgerEntry\x12\x15\n\rhead_position\x18\x02 \x01(\x03\"C\n\rBoardSnapshot\x12\x10\n\x08\x62oard_id\x18\x01 \x01(\t\x12\x10\n\x08snapshot\x18\x02 \x01(\x0c\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"\xb5\x01\n\x17PublishStandingsRequest\x12\x17\n\x0fledger_position\x18\x01 \x01(\x03\x12\x30\n\x0c\x63ompute_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x06\x62oards\x18\x03 \x03(\x0b\x32\x1f.general_level.v1.BoardSnapshot\x12\x1e\n\x16refused_submission_ids\x18\x04 \x03(\t\"9\n\x18PublishStandingsResponse\x12\x1d\n\x15published_submissions\x18\x01 \x01(\x05\"O\n\x18GetRejudgedScoresRequest\x12\x16\n\x0erejudgement_id\x18\x01 \x01(\t\x12\x1b\n\x13\x61\x66ter_submission_id\x18\x02 \x01(\t\"\x97\x01\n\x19GetRejudgedScoresResponse\x12\x16\n\x0erejudgement_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12,\n\x06scores\x18\x03 \x03(\x0b\x32\x1c.general_level.v1.ScoreEntry\x12\x0c\n\x04more\x18\x04 \x01(\x08\x12\x15\n\rhead_position\x18\x05 \x01(\x03\"f\n\x15PublishPreviewRequest\x12\x16\n\x0erejudgement_id\x18\x01 \x01(\t\x12\x35\n\x07preview\x18\x02 \x01(\x0b\x32$.general_level.v1.RejudgementPreview\"\x18\n\x16PublishPreviewResponse2\xac\x03\n\x0eRankingService\x12\\\n\x0bWatchScores\x12$.general_level.v1.WatchScoresRequest\x1a%.general_level.v1.WatchScoresResponse0\x01\x12i\n\x10PublishStandings\x12).general_level.v1.PublishStandingsRequest\x1a*.general_level.v1.PublishStandingsResponse\x12l\n\x11GetRejudgedScores\x12*.general_level.v1.GetRejudgedScoresRequest\x1a+.general_level.v1.GetRejudgedScoresResponse\x12\x63\n\x0ePublishPreview\x12\'.general_level.v1.PublishPreviewRequest\x1a(.general_level.v1.PublishPreviewResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1egeneral_level/v1/ranking.proto\x12\x10general_level.v1\x1a!general_level/v1/operations.proto\x1a!general_level/v1/submission.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\x02\n\x0bLedgerEntry\x12\x10\n\x08position\x18\x01 \x01(\x03\x12/\n\x0b\x61ppend_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x05score\x18\x03 \x01(\x0b\x32\x1c.general_level.v1.ScoreEntryH\x00\x12\x37\n\ncompletion\x18\x04 \x01(\x0b\x32!.general_level.v1.CompletionEntryH\x00\x12\x37\n\nwithdrawal\x18\x05 \x01(\x0b\x32!.general_level.v1.WithdrawalEntryH\x00\x12/\n\x06naming\x18\x06 \x01(\x0b\x32\x1d.general_level.v1.NamingEntryH\x00\x42\x07\n\x05\x65ntry\"\xc8\x01\n\nScoreEntry\x12\x15\n\rsubmission_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\x01\x12\x1b\n\x0estandard_error\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nitem_count\x18\x05 \x01(\x03\x12\x15\n\rmissing_count\x18\x06 \x01(\x03\x12\x10\n\x08\x65nvelope\x18\x07 \x01(\x0c\x12\x16\n\x0erejudgement_id\x18\x08 \x01(\tB\x11\n\x0f_standard_error\"\xdb\x01\n\x0f\x43ompletionEntry\x12\x15\n\rsubmission_id\x18\x01 \x01(\t\x12\x10\n\x08\x62oard_id\x18\x02 \x01(\t\x12.\n\x05model\x18\x03 \x01(\x0b\x32\x1f.general_level.v1.ModelMetadata\x12\x16\n\x0e\x61rchive_sha256\x18\x04 \x01(\t\x12\x31\n\rcomplete_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x63\x61talogue_id\x18\x06 \x01(\t\x12\x0e\n\x06lab_id\x18\x07 \x01(\t\"8\n\x0fWithdrawalEntry\x12\x15\n\rsubmission_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"T\n\x0bNamingEntry\x12\x15\n\rsubmission_id\x18\x01 \x01(\t\x12.\n\x05model\x18\x02 \x01(\x0b\x32\x1f.general_level.v1.ModelMetadata\",\n\x12WatchScoresRequest\x12\x16\n\x0e\x61\x66ter_position\x18\x01 \x01(\x03\"\\\n\x13WatchScoresResponse\x12.\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1d.general_level.v1.LedgerEntry\x12\x15\n\rhead_position\x18\x02 \x01(\x03\"C\n\rBoardSnapshot\x12\x10\n\x08\x62oard_id\x18\x01 \x01(\t\x12\x10\n\x08snapshot\x18\x02 \x01(\x0c\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"\xb5\x01\n\x17PublishStandingsRequest\x12\x17\n\x0fledger_position\x18\x01 \x01(\x03\x12\x30\n\x0c\x63ompute_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x06\x62oards\x18\x03 \x03(\x0b\x32\x1f.general_level.v1.BoardSnapshot\x12\x1e\n\x16refused_submission_ids\x18\x04 \x03(\t\"9\n\x18PublishStandingsResponse\x12\x1d\n\x15published_submissions\x18\x01 \x01(\x05\"O\n\x18GetRejudgedScoresRequest\x12\x16\n\x0erejudgement_id\x18\x01 \x01(\t\x12\x1b\n\x13\x61\x66ter_submission_id\x18\x02 \x01(\t\"\x97\x01\n\x19GetRejudgedScoresResponse\x12\x16\n\x0erejudgement_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12,\n\x06scores\x18\x03 \x03(\x0b\x32\x1c.general_level.v1.ScoreEntry\x12\x0c\n\x04more\x18\x04 \x01(\x08\x12\x15\n\rhead_position\x18\x05 \x01(\x03\"f\n\x15PublishPreviewRequest\x12\x16\n\x0erejudgement_id\x18\x01 \x01(\t\x12\x35\n\x07preview\x18\x02 \x01(\x0b\x32$.general_level.v1.RejudgementPreview\"\x18\n\x16PublishPreviewResponse2\xac\x03\n\x0eRankingService\x12\\\n\x0bWatchScores\x12$.general_level.v1.WatchScoresRequest\x1a%.general_level.v1.WatchScoresResponse0\x01\x12i\n\x10PublishStandings\x12).general_level.v1.PublishStandingsRequest\x1a*.general_level.v1.PublishStandingsResponse\x12l\n\x11GetRejudgedScores\x12*.general_level.v1.GetRejudgedScoresRequest\x1a+.general_level.v1.GetRejudgedScoresResponse\x12\x63\n\x0ePublishPreview\x12\'.general_level.v1.PublishPreviewRequest\x1a(.general_level.v1.PublishPreviewResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,31 +35,33 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'general_level.v1.ranking_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LEDGERENTRY']._serialized_start=156
-  _globals['_LEDGERENTRY']._serialized_end=406
-  _globals['_SCOREENTRY']._serialized_start=409
-  _globals['_SCOREENTRY']._serialized_end=609
-  _globals['_COMPLETIONENTRY']._serialized_start=612
-  _globals['_COMPLETIONENTRY']._serialized_end=831
-  _globals['_WITHDRAWALENTRY']._serialized_start=833
-  _globals['_WITHDRAWALENTRY']._serialized_end=889
-  _globals['_WATCHSCORESREQUEST']._serialized_start=891
-  _globals['_WATCHSCORESREQUEST']._serialized_end=935
-  _globals['_WATCHSCORESRESPONSE']._serialized_start=937
-  _globals['_WATCHSCORESRESPONSE']._serialized_end=1029
-  _globals['_BOARDSNAPSHOT']._serialized_start=1031
-  _globals['_BOARDSNAPSHOT']._serialized_end=1098
-  _globals['_PUBLISHSTANDINGSREQUEST']._serialized_start=1101
-  _globals['_PUBLISHSTANDINGSREQUEST']._serialized_end=1282
-  _globals['_PUBLISHSTANDINGSRESPONSE']._serialized_start=1284
-  _globals['_PUBLISHSTANDINGSRESPONSE']._serialized_end=1341
-  _globals['_GETREJUDGEDSCORESREQUEST']._serialized_start=1343
-  _globals['_GETREJUDGEDSCORESREQUEST']._serialized_end=1422
-  _globals['_GETREJUDGEDSCORESRESPONSE']._serialized_start=1425
-  _globals['_GETREJUDGEDSCORESRESPONSE']._serialized_end=1576
-  _globals['_PUBLISHPREVIEWREQUEST']._serialized_start=1578
-  _globals['_PUBLISHPREVIEWREQUEST']._serialized_end=1680
-  _globals['_PUBLISHPREVIEWRESPONSE']._serialized_start=1682
-  _globals['_PUBLISHPREVIEWRESPONSE']._serialized_end=1706
-  _globals['_RANKINGSERVICE']._serialized_start=1709
-  _globals['_RANKINGSERVICE']._serialized_end=2137
+  _globals['_LEDGERENTRY']._serialized_end=455
+  _globals['_SCOREENTRY']._serialized_start=458
+  _globals['_SCOREENTRY']._serialized_end=658
+  _globals['_COMPLETIONENTRY']._serialized_start=661
+  _globals['_COMPLETIONENTRY']._serialized_end=880
+  _globals['_WITHDRAWALENTRY']._serialized_start=882
+  _globals['_WITHDRAWALENTRY']._serialized_end=938
+  _globals['_NAMINGENTRY']._serialized_start=940
+  _globals['_NAMINGENTRY']._serialized_end=1024
+  _globals['_WATCHSCORESREQUEST']._serialized_start=1026
+  _globals['_WATCHSCORESREQUEST']._serialized_end=1070
+  _globals['_WATCHSCORESRESPONSE']._serialized_start=1072
+  _globals['_WATCHSCORESRESPONSE']._serialized_end=1164
+  _globals['_BOARDSNAPSHOT']._serialized_start=1166
+  _globals['_BOARDSNAPSHOT']._serialized_end=1233
+  _globals['_PUBLISHSTANDINGSREQUEST']._serialized_start=1236
+  _globals['_PUBLISHSTANDINGSREQUEST']._serialized_end=1417
+  _globals['_PUBLISHSTANDINGSRESPONSE']._serialized_start=1419
+  _globals['_PUBLISHSTANDINGSRESPONSE']._serialized_end=1476
+  _globals['_GETREJUDGEDSCORESREQUEST']._serialized_start=1478
+  _globals['_GETREJUDGEDSCORESREQUEST']._serialized_end=1557
+  _globals['_GETREJUDGEDSCORESRESPONSE']._serialized_start=1560
+  _globals['_GETREJUDGEDSCORESRESPONSE']._serialized_end=1711
+  _globals['_PUBLISHPREVIEWREQUEST']._serialized_start=1713
+  _globals['_PUBLISHPREVIEWREQUEST']._serialized_end=1815
+  _globals['_PUBLISHPREVIEWRESPONSE']._serialized_start=1817
+  _globals['_PUBLISHPREVIEWRESPONSE']._serialized_end=1841
+  _globals['_RANKINGSERVICE']._serialized_start=1844
+  _globals['_RANKINGSERVICE']._serialized_end=2272
 # @@protoc_insertion_point(module_scope)

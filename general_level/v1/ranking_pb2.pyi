@@ -32,6 +32,7 @@ class LedgerEntry(_message.Message):
     SCORE_FIELD_NUMBER: _builtins.int
     COMPLETION_FIELD_NUMBER: _builtins.int
     WITHDRAWAL_FIELD_NUMBER: _builtins.int
+    NAMING_FIELD_NUMBER: _builtins.int
     position: _builtins.int
     @_builtins.property
     def append_time(self) -> _timestamp_pb2.Timestamp: ...
@@ -41,6 +42,8 @@ class LedgerEntry(_message.Message):
     def completion(self) -> Global___CompletionEntry: ...
     @_builtins.property
     def withdrawal(self) -> Global___WithdrawalEntry: ...
+    @_builtins.property
+    def naming(self) -> Global___NamingEntry: ...
     def __init__(
         self,
         *,
@@ -49,12 +52,13 @@ class LedgerEntry(_message.Message):
         score: Global___ScoreEntry | None = ...,
         completion: Global___CompletionEntry | None = ...,
         withdrawal: Global___WithdrawalEntry | None = ...,
+        naming: Global___NamingEntry | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["append_time", b"append_time", "completion", b"completion", "entry", b"entry", "score", b"score", "withdrawal", b"withdrawal"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["append_time", b"append_time", "completion", b"completion", "entry", b"entry", "naming", b"naming", "score", b"score", "withdrawal", b"withdrawal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["append_time", b"append_time", "completion", b"completion", "entry", b"entry", "position", b"position", "score", b"score", "withdrawal", b"withdrawal"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["append_time", b"append_time", "completion", b"completion", "entry", b"entry", "naming", b"naming", "position", b"position", "score", b"score", "withdrawal", b"withdrawal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_entry: _TypeAlias = _typing.Literal["score", "completion", "withdrawal"]  # noqa: Y015
+    _WhichOneofReturnType_entry: _TypeAlias = _typing.Literal["score", "completion", "withdrawal", "naming"]  # noqa: Y015
     _WhichOneofArgType_entry: _TypeAlias = _typing.Literal["entry", b"entry"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_entry) -> _WhichOneofReturnType_entry | None: ...
 
@@ -125,7 +129,11 @@ class CompletionEntry(_message.Message):
     lab_id: _builtins.str
     """The lab that the gateway authenticated. Models of one name by two labs are two models."""
     @_builtins.property
-    def model(self) -> _submission_pb2.ModelMetadata: ...
+    def model(self) -> _submission_pb2.ModelMetadata:
+        """As the public may see it: without e-mail address, and under its public name where the lab
+        withholds the model's own.
+        """
+
     @_builtins.property
     def complete_time(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -170,6 +178,33 @@ class WithdrawalEntry(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WithdrawalEntry: _TypeAlias = WithdrawalEntry  # noqa: Y015
+
+@_typing.final
+class NamingEntry(_message.Message):
+    """The lab revealed the model of a complete submission: this is what it says about it. A ranker that
+    does not know this entry goes on showing the public name.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBMISSION_ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    submission_id: _builtins.str
+    @_builtins.property
+    def model(self) -> _submission_pb2.ModelMetadata: ...
+    def __init__(
+        self,
+        *,
+        submission_id: _builtins.str = ...,
+        model: _submission_pb2.ModelMetadata | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "submission_id", b"submission_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NamingEntry: _TypeAlias = NamingEntry  # noqa: Y015
 
 @_typing.final
 class WatchScoresRequest(_message.Message):

@@ -134,6 +134,7 @@ class ModelMetadata(_message.Message):
     REPORT_URL_FIELD_NUMBER: _builtins.int
     CONTACT_EMAIL_FIELD_NUMBER: _builtins.int
     OPEN_WEIGHTS_FIELD_NUMBER: _builtins.int
+    ANONYMOUS_FIELD_NUMBER: _builtins.int
     model_name: _builtins.str
     """1 to 100 characters."""
     organisation: _builtins.str
@@ -147,6 +148,11 @@ class ModelMetadata(_message.Message):
     """Never shown to others."""
     open_weights: _builtins.bool
     """Whether everybody can get the weights; absent if not said."""
+    anonymous: _builtins.bool
+    """Until RevealModel the public sees a name that says nothing (Submission.public_name), and neither
+    organisation, description nor report. The same for all submissions of one model: INVALID_REQUEST
+    where an earlier one is of the other kind.
+    """
     @_builtins.property
     def modalities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """For example "image", "video", "audio", "3d", "language"."""
@@ -162,10 +168,11 @@ class ModelMetadata(_message.Message):
         report_url: _builtins.str = ...,
         contact_email: _builtins.str = ...,
         open_weights: _builtins.bool | None = ...,
+        anonymous: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_open_weights", b"_open_weights", "open_weights", b"open_weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_open_weights", b"_open_weights", "contact_email", b"contact_email", "description", b"description", "modalities", b"modalities", "model_name", b"model_name", "open_weights", b"open_weights", "organisation", b"organisation", "parameter_count", b"parameter_count", "report_url", b"report_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_open_weights", b"_open_weights", "anonymous", b"anonymous", "contact_email", b"contact_email", "description", b"description", "modalities", b"modalities", "model_name", b"model_name", "open_weights", b"open_weights", "organisation", b"organisation", "parameter_count", b"parameter_count", "report_url", b"report_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__open_weights: _TypeAlias = _typing.Literal["open_weights"]  # noqa: Y015
     _WhichOneofArgType__open_weights: _TypeAlias = _typing.Literal["_open_weights", b"_open_weights"]  # noqa: Y015
@@ -303,6 +310,7 @@ class Submission(_message.Message):
     FINDING_COUNT_FIELD_NUMBER: _builtins.int
     FAILURE_REASON_FIELD_NUMBER: _builtins.int
     CATALOGUE_ID_FIELD_NUMBER: _builtins.int
+    PUBLIC_NAME_FIELD_NUMBER: _builtins.int
     submission_id: _builtins.str
     board_id: _builtins.str
     state: Global___SubmissionState.ValueType
@@ -313,6 +321,8 @@ class Submission(_message.Message):
     failure_reason: _builtins.str
     """Stable reason of FAILED, CANCELLED, EXPIRED; empty otherwise."""
     catalogue_id: _builtins.str
+    public_name: _builtins.str
+    """The model's name as the public sees it: its own, or another while it is anonymous."""
     @_builtins.property
     def model(self) -> Global___ModelMetadata: ...
     @_builtins.property
@@ -350,10 +360,11 @@ class Submission(_message.Message):
         finding_count: _builtins.int = ...,
         failure_reason: _builtins.str = ...,
         catalogue_id: _builtins.str = ...,
+        public_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "model", b"model", "progress", b"progress", "state_deadline", b"state_deadline", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_bytes", b"archive_bytes", "archive_sha256", b"archive_sha256", "board_id", b"board_id", "catalogue_id", b"catalogue_id", "create_time", b"create_time", "failure_reason", b"failure_reason", "finding_count", b"finding_count", "findings", b"findings", "model", b"model", "progress", b"progress", "quota_status", b"quota_status", "state", b"state", "state_deadline", b"state_deadline", "submission_id", b"submission_id", "timeline", b"timeline", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_bytes", b"archive_bytes", "archive_sha256", b"archive_sha256", "board_id", b"board_id", "catalogue_id", b"catalogue_id", "create_time", b"create_time", "failure_reason", b"failure_reason", "finding_count", b"finding_count", "findings", b"findings", "model", b"model", "progress", b"progress", "public_name", b"public_name", "quota_status", b"quota_status", "state", b"state", "state_deadline", b"state_deadline", "submission_id", b"submission_id", "timeline", b"timeline", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -632,6 +643,45 @@ class CancelSubmissionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelSubmissionResponse: _TypeAlias = CancelSubmissionResponse  # noqa: Y015
+
+@_typing.final
+class RevealModelRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBMISSION_ID_FIELD_NUMBER: _builtins.int
+    submission_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        submission_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["submission_id", b"submission_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevealModelRequest: _TypeAlias = RevealModelRequest  # noqa: Y015
+
+@_typing.final
+class RevealModelResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBMISSION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def submission(self) -> Global___Submission: ...
+    def __init__(
+        self,
+        *,
+        submission: Global___Submission | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["submission", b"submission"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["submission", b"submission"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevealModelResponse: _TypeAlias = RevealModelResponse  # noqa: Y015
 
 @_typing.final
 class WatchSubmissionRequest(_message.Message):

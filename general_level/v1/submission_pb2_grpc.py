@@ -80,6 +80,11 @@ class SubmissionServiceStub:
                 request_serializer=general__level_dot_v1_dot_submission__pb2.GetReceiptRequest.SerializeToString,
                 response_deserializer=general__level_dot_v1_dot_submission__pb2.GetReceiptResponse.FromString,
                 _registered_method=True)
+        self.RevealModel = channel.unary_unary(
+                '/general_level.v1.SubmissionService/RevealModel',
+                request_serializer=general__level_dot_v1_dot_submission__pb2.RevealModelRequest.SerializeToString,
+                response_deserializer=general__level_dot_v1_dot_submission__pb2.RevealModelResponse.FromString,
+                _registered_method=True)
 
 
 class SubmissionServiceServicer:
@@ -151,6 +156,14 @@ class SubmissionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RevealModel(self, request, context):
+        """Opens the name of an anonymous model, for all submissions of this lab under it. It cannot be
+        hidden again. Once more is no error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SubmissionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -198,6 +211,11 @@ def add_SubmissionServiceServicer_to_server(servicer, server):
                     servicer.GetReceipt,
                     request_deserializer=general__level_dot_v1_dot_submission__pb2.GetReceiptRequest.FromString,
                     response_serializer=general__level_dot_v1_dot_submission__pb2.GetReceiptResponse.SerializeToString,
+            ),
+            'RevealModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevealModel,
+                    request_deserializer=general__level_dot_v1_dot_submission__pb2.RevealModelRequest.FromString,
+                    response_serializer=general__level_dot_v1_dot_submission__pb2.RevealModelResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -444,6 +462,33 @@ class SubmissionService:
             '/general_level.v1.SubmissionService/GetReceipt',
             general__level_dot_v1_dot_submission__pb2.GetReceiptRequest.SerializeToString,
             general__level_dot_v1_dot_submission__pb2.GetReceiptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevealModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/general_level.v1.SubmissionService/RevealModel',
+            general__level_dot_v1_dot_submission__pb2.RevealModelRequest.SerializeToString,
+            general__level_dot_v1_dot_submission__pb2.RevealModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -55,6 +55,10 @@ class SubmissionServiceStub:
     """What became of every task. Values are shown once the submission is published."""
     GetReceipt: _grpc.UnaryUnaryMultiCallable[_submission_pb2.GetReceiptRequest, _submission_pb2.GetReceiptResponse]
     """The signed score statements of a published submission, for offline verification."""
+    RevealModel: _grpc.UnaryUnaryMultiCallable[_submission_pb2.RevealModelRequest, _submission_pb2.RevealModelResponse]
+    """Opens the name of an anonymous model, for all submissions of this lab under it. It cannot be
+    hidden again. Once more is no error.
+    """
 
 @_typing.type_check_only
 class SubmissionServiceAsyncStub(SubmissionServiceStub):
@@ -83,6 +87,10 @@ class SubmissionServiceAsyncStub(SubmissionServiceStub):
     """What became of every task. Values are shown once the submission is published."""
     GetReceipt: _aio.UnaryUnaryMultiCallable[_submission_pb2.GetReceiptRequest, _submission_pb2.GetReceiptResponse]  # type: ignore[assignment]
     """The signed score statements of a published submission, for offline verification."""
+    RevealModel: _aio.UnaryUnaryMultiCallable[_submission_pb2.RevealModelRequest, _submission_pb2.RevealModelResponse]  # type: ignore[assignment]
+    """Opens the name of an anonymous model, for all submissions of this lab under it. It cannot be
+    hidden again. Once more is no error.
+    """
 
 class SubmissionServiceServicer(metaclass=_abc_1.ABCMeta):
     """The life of a submission, for the lab that owns it. Needs a lab token."""
@@ -162,5 +170,15 @@ class SubmissionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_submission_pb2.GetReceiptResponse, _abc.Awaitable[_submission_pb2.GetReceiptResponse]]:
         """The signed score statements of a published submission, for offline verification."""
+
+    @_abc_1.abstractmethod
+    def RevealModel(
+        self,
+        request: _submission_pb2.RevealModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_submission_pb2.RevealModelResponse, _abc.Awaitable[_submission_pb2.RevealModelResponse]]:
+        """Opens the name of an anonymous model, for all submissions of this lab under it. It cannot be
+        hidden again. Once more is no error.
+        """
 
 def add_SubmissionServiceServicer_to_server(servicer: SubmissionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

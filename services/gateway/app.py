@@ -25,7 +25,10 @@ from general_level.v1 import (
 from services.gateway import certificates
 from services.gateway.checking import Checker
 from services.gateway.identity import Authenticator
+from services.gateway.lab_desk import LabDesk
+from services.gateway.lab_uploads import LabUploads
 from services.gateway.maintenance import Maintenance
+from services.gateway.participation import Participation
 from services.gateway.public_folder import IDS_FILE, PublishedCommitments
 from services.gateway.rpc.catalogue import CatalogueServicer
 from services.gateway.rpc.grading import GradingServicer
@@ -46,6 +49,8 @@ from services.gateway.web.answers import Answers
 from services.gateway.web.edge import WebLimits
 from services.gateway.web.movements import Movements
 from services.gateway.web.newest import Newest
+from services.gateway.web.portal import Portal, PortalParts
+from services.gateway.web.public_address import PublicAddress, origin_of
 from services.gateway.web.records import Records
 from services.gateway.web.server import WebServer
 from services.gateway.web.site import guarded, make_site
@@ -98,6 +103,7 @@ class Gateway:
                 "internal": settings.internal_tls.certificate if settings.internal_tls else None,
             },
         )
+        self._web_origin = origin_of(settings.web_url) if settings.web_url else None
         self._trusted = _trusted_keys(settings.trusted_keys)
         self._objects = Objects(settings.objects_url, settings.s3)
         self._parts = PartStore(
@@ -107,6 +113,22 @@ class Gateway:
             clock=self.clock,
             stored_bytes=self.telemetry.upload_bytes,
         )
+        self._desk = LabDesk(
+            database=self.database,
+            signals=self.signals,
+            clock=self.clock,
+            catalogue=self.catalogue,
+            telemetry=self.telemetry,
+            trusted_keys=self._trusted,
+        )
+        self._uploads = LabUploads(
+            database=self.database,
+            parts=self._parts,
+            signals=self.signals,
+            clock=self.clock,
+            desk=self._desk,
+        )
+        self._participation = Participation(database=self.database, clock=self.clock)
         self._tasks: list[asyncio.Task[None]] = []
         folder = settings.public_folder
         self._commitments = PublishedCommitments(folder)
@@ -199,6 +221,7 @@ class Gateway:
         self._health.set_ready(False)
         grace = self.settings.drain.total_seconds()
         await self._newest.end()
+        self._portal.end()
         await asyncio.gather(self._public.stop(grace), self._internal.stop(grace), self._web.stop())
         for task in self._tasks:
             task.cancel()
@@ -214,29 +237,35 @@ class Gateway:
         told = self.telemetry.web
         limits = WebLimits(told)
         answers = Answers(admit=limits.admit, turned_away=lambda: limits.refused(WAITING))
+        parts = PortalParts(
+            database=self.database,
+            clock=self.clock,
+            desk=self._desk,
+            uploads=self._uploads,
+            participation=self._participation,
+            attempts=limits.sign_ins,
+        )
+        self._portal = Portal(parts, self.catalogue, self._newest)
         site = make_site(
-            self.catalogue, self._newest, Movements(self.database), self._records, answers
+            self.catalogue,
+            self._newest,
+            Movements(self.database),
+            self._records,
+            self._portal,
+            answers,
         )
         self._made_ahead = MadeAhead(site, self._newest, answers.read_last)
-        return guarded(site, limits, told, self.settings.web_trusted_proxies)
+        edge = guarded(site, limits, told, self.settings.web_trusted_proxies)
+        return PublicAddress(edge, self._web_origin)
 
     def _add_public(self) -> None:
         authenticator = Authenticator(self.database, self.clock)
         submission_pb2_grpc.add_SubmissionServiceServicer_to_server(
-            SubmissionServicer(
-                database=self.database,
-                parts=self._parts,
-                signals=self.signals,
-                clock=self.clock,
-                catalogue=self.catalogue,
-                authenticator=authenticator,
-                telemetry=self.telemetry,
-                trusted_keys=self._trusted,
-            ),
+            SubmissionServicer(desk=self._desk, uploads=self._uploads, authenticator=authenticator),
             self._public.grpc,
         )
         quota_pb2_grpc.add_QuotaServiceServicer_to_server(
-            QuotaServicer(database=self.database, clock=self.clock, authenticator=authenticator),
+            QuotaServicer(participation=self._participation, authenticator=authenticator),
             self._public.grpc,
         )
         catalogue_pb2_grpc.add_CatalogueServiceServicer_to_server(

@@ -20,7 +20,7 @@ from general_level.wire import to_timestamp
 from services.gateway import audit
 from services.gateway.storage.database import serialise
 from services.gateway.storage.tables import audit_log, historical_results
-from services.kit.history import Document, parse_history
+from services.kit.history import Document, HistoryInvalid, parse_history
 
 #: Signals that a document was imported, replaced or removed.
 TOPIC: Final = "history"
@@ -136,18 +136,20 @@ def newer_than(connection: Connection, known: Mapping[str, str]) -> list[StoredH
 
 
 def message(stored: StoredHistory, document: Document | None = None) -> pb.HistoricalResults:
-    """What operators read of a document."""
-    told = document or parse_history(stored.document)
-    return pb.HistoricalResults(
-        history_id=told.id,
-        title=told.title,
-        publication_date=told.date,
-        board_id=told.board,
-        models=len(told.models),
-        rows=sum(len(table.rows) for table in told.tables),
+    """What operators read of a document; of one in an unknown form only that it is there."""
+    found = pb.HistoricalResults(
+        history_id=stored.history_id,
         document_sha256=stored.sha256,
         import_time=to_timestamp(stored.imported),
     )
+    try:
+        told = document or parse_history(stored.document)
+    except HistoryInvalid:
+        return found
+    found.title, found.publication_date, found.board_id = told.title, told.date, told.board
+    found.models = len(told.models)
+    found.rows = sum(len(table.rows) for table in told.tables)
+    return found
 
 
 def _find(connection: Connection, history_id: str) -> StoredHistory | None:

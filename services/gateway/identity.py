@@ -226,17 +226,22 @@ class Caller:
     """Who made a call that lasts. ``recheck`` belongs into each turn of the call's loop."""
 
     def __init__(
-        self, identity: Identity, read: Callable[[], Awaitable[Identity]], clock: Clock
+        self,
+        identity: Identity,
+        read: Callable[[], Awaitable[Identity]],
+        clock: Clock,
+        every: timedelta = RECHECK,
     ) -> None:
         self.identity = identity
         self._read = read
         self._clock = clock
+        self._every = every
         self._checked = clock.now()
 
     async def recheck(self) -> None:
-        """Checks again if that was `RECHECK` ago; NotAuthenticated for a token that was revoked."""
+        """Checks again if that was ``every`` ago; NotAuthenticated for a token that was revoked."""
         now = self._clock.now()
-        if now - self._checked >= RECHECK:
+        if now - self._checked >= self._every:
             await self._read()
             self._checked = now
 

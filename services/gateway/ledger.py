@@ -20,6 +20,7 @@ from general_level.catalogue.mapping import is_legal
 from general_level.catalogue.model import Metric
 from general_level.dsse import key_id
 from general_level.errors import ReceiptInvalid, ScoreRefused
+from general_level.public_name import shown_model
 from general_level.receipts import verify_envelope
 from general_level.v1 import ranking_pb2 as pb
 from general_level.v1 import submission_pb2
@@ -31,6 +32,7 @@ from services.gateway.storage.tables import score_ledger
 SCORE: Final = "score"
 COMPLETION: Final = "completion"
 WITHDRAWAL: Final = "withdrawal"
+NAMING: Final = "naming"
 
 #: ``what`` of a score whose key is not the one that was committed to.
 KEY_COMMITMENT: Final = "key-commitment"
@@ -109,15 +111,27 @@ def append_completion(connection: Connection, now: datetime, submission: Submiss
     completion = pb.CompletionEntry(
         submission_id=submission.submission_id,
         board_id=submission.board_id,
-        model=submission_pb2.ModelMetadata.FromString(submission.model),
+        model=shown_model(
+            submission.lab_id, submission_pb2.ModelMetadata.FromString(submission.model)
+        ),
         archive_sha256=submission.archive_sha256,
         complete_time=to_timestamp(now),
         catalogue_id=submission.catalogue_id,
         lab_id=submission.lab_id,
     )
-    # The address is for the operators; the ledger is replayed by who does not need it.
-    completion.model.ClearField("contact_email")
     return _append(connection, now, COMPLETION, pb.LedgerEntry(completion=completion))
+
+
+def append_naming(
+    connection: Connection,
+    now: datetime,
+    lab_id: str,
+    submission_id: str,
+    model: submission_pb2.ModelMetadata,
+) -> int:
+    """Says what the lab reveals about the model of a complete submission; returns the position."""
+    entry = pb.NamingEntry(submission_id=submission_id, model=shown_model(lab_id, model))
+    return _append(connection, now, NAMING, pb.LedgerEntry(naming=entry))
 
 
 def append_withdrawal(

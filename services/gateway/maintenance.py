@@ -11,7 +11,15 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final, NoReturn
 
-from services.gateway import leases, publishing, rejudging, retention, submissions, uploads
+from services.gateway import (
+    leases,
+    publishing,
+    rejudging,
+    retention,
+    submissions,
+    uploads,
+    web_sessions,
+)
 from services.gateway.signals import Signals
 from services.gateway.storage.database import Database
 from services.gateway.telemetry import Telemetry
@@ -81,8 +89,9 @@ class Maintenance:
         await self._database.run_read(self._telemetry.refresh, now)
 
     async def clear(self) -> None:
-        """Removes some of what nobody needs any more: archives' parts, old snapshots."""
+        """Removes some of what nobody needs any more: archives' parts, old snapshots, sessions."""
         now = self._clock.now()
+        await self._database.run_write(web_sessions.prune, now)
         pruned = await self._database.run_write(
             publishing.prune, self._snapshots_kept, SNAPSHOTS_PER_ROUND
         )

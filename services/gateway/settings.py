@@ -46,6 +46,10 @@ class Settings:
     web_address: str | None
     """``host:port`` of the pages that everyone reads; port 0 picks a free one. No pages without."""
 
+    web_url: str | None
+    """The pages' public base address, such as ``https://board.example.org``, without a path: with
+    https, cookies are for https only. Without it the name by which a reader calls is taken."""
+
     web_trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     """Networks of the proxies in front of the pages: what they say in ``X-Forwarded-For`` about a
     reader's address is believed, by which requests are limited. Of others it is ignored."""
@@ -111,6 +115,7 @@ class Settings:
             public_address=env.text("PUBLIC_ADDRESS", "127.0.0.1:50051"),
             internal_address=env.text("INTERNAL_ADDRESS", "127.0.0.1:50052"),
             web_address=env.optional_text("WEB_ADDRESS"),
+            web_url=env.optional_text("WEB_URL"),
             web_trusted_proxies=_networks(env, "WEB_TRUSTED_PROXIES"),
             metrics_port=env.port("METRICS_PORT"),
             metrics_host=env.text("METRICS_HOST", "127.0.0.1"),

@@ -14,6 +14,7 @@ from general_level.errors import (
     AgreementRequired,
     AlreadyExists,
     IllegalTransition,
+    InvalidRequest,
     NotFound,
     ResourceExhausted,
     SubmissionPending,
@@ -45,6 +46,8 @@ CREATES_WINDOW: Final = timedelta(hours=24)
 #: Models that one query gives: databases bound the number of its parameters.
 MODELS_IN_QUERY: Final = 500
 
+#: Final states of submissions that no board ever ranks.
+_NEVER_SHOWN: Final = frozenset({State.REJECTED, State.EXPIRED, State.CANCELLED})
 #: Final states in which the lab's slot is given back.
 _REFUNDED: Final = frozenset({State.REJECTED, State.FAILED, State.EXPIRED})
 
@@ -62,7 +65,8 @@ def create(
     """Reserves a slot and opens a submission; the same request_id gives the same one again.
 
     The request itself was validated. Raises AlreadyExists, AgreementRequired, SubmissionPending,
-    QuotaExceeded, ResourceExhausted; the lab's lock makes the answer exact under parallel calls.
+    QuotaExceeded, ResourceExhausted, and InvalidRequest for a name that is open in one submission
+    and withheld in another; the lab's lock makes the answer exact under parallel calls.
     """
     serialise(connection, f"lab/{lab_id}")
     digest = hashlib.sha256(request.SerializeToString(deterministic=True)).hexdigest()
@@ -84,6 +88,7 @@ def create(
         raise SubmissionPending(pending_submission_id=pending)
     quotas.require_free_slot(connection, lab_id, now)
     _require_few_creates(connection, lab_id, now)
+    _require_one_kind(connection, lab_id, request.model)
     submission_id = new_submission_id()
     connection.execute(
         insert(submissions).values(
@@ -125,6 +130,28 @@ def _require_few_creates(connection: Connection, lab_id: str, now: datetime) -> 
             f"A lab opens at most {CREATES_MAX} submissions in {hours} h, refunded ones included.",
             limit=CREATES_MAX,
         )
+
+
+def _require_one_kind(connection: Connection, lab_id: str, model: pb.ModelMetadata) -> None:
+    """InvalidRequest where the name is open in an earlier submission and not here, or the reverse.
+
+    Two rows of one model, one with and one without its name, would tell who the other is.
+    """
+    # Of those that never came to a board, and never will, nobody knows.
+    earlier = connection.scalars(
+        select(submissions.c.model).where(
+            submissions.c.lab_id == lab_id, submissions.c.state.not_in(sorted(_NEVER_SHOWN))
+        )
+    )
+    for known in map(pb.ModelMetadata.FromString, earlier):
+        if known.model_name == model.model_name and known.anonymous != model.anonymous:
+            raise InvalidRequest(
+                "Your earlier submission of this model is anonymous: reveal it first, or submit "
+                "this one anonymously as well."
+                if known.anonymous
+                else "You submitted a model of this name openly: it cannot be hidden again.",
+                field="model.anonymous",
+            )
 
 
 def pending_submission(connection: Connection, lab_id: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
 
+from general_level.public_name import shown_model
 from general_level.v1 import submission_pb2 as pb
 from general_level.wire import to_timestamp
 from services.gateway import findings, leases, quotas, submissions
@@ -33,6 +34,7 @@ def submission_view(
     In a list it has no findings, only their number: 1,000 of each would not fit into one answer.
     """
     state = State(row.state)
+    model = pb.ModelMetadata.FromString(row.model)
     progress = pb.Progress(tasks_total=row.tasks_total, tasks_done=row.tasks_done)
     if state in (State.QUEUED, State.GRADING):
         place = leases.position_and_estimate(connection, now, row.submission_id)
@@ -44,7 +46,7 @@ def submission_view(
     return pb.Submission(
         submission_id=row.submission_id,
         board_id=row.board_id,
-        model=pb.ModelMetadata.FromString(row.model),
+        model=model,
         state=STATES[state],
         archive_bytes=row.archive_bytes,
         archive_sha256=row.archive_sha256,
@@ -71,6 +73,7 @@ def submission_view(
         finding_count=row.finding_count,
         failure_reason=row.failure_reason,
         catalogue_id=row.catalogue_id,
+        public_name=shown_model(row.lab_id, model).model_name,
     )
 
 

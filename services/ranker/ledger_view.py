@@ -19,7 +19,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from general_level.catalogue.mapping import is_legal
 from general_level.catalogue.model import Catalogue
 from general_level.errors import GeneralLevelError
+from general_level.public_name import shown_model
 from general_level.v1 import ranking_pb2 as pb
+from general_level.v1.submission_pb2 import ModelMetadata
 from general_level.wire import from_timestamp, to_rfc3339
 from services.ranker.checkpoint import Checkpoint, LedgerChain, RefusedAt, basis_of
 from services.ranker.standings import ModelEntry, TaskScore
@@ -56,6 +58,15 @@ class _Submission:
     #: Where the completion stands in the ledger.
     position: int = 0
     refused: bool = False
+
+    def take_name(self, naming: pb.NamingEntry) -> None:
+        """What the lab reveals; of what is not complete, the completion will say it."""
+        if self.completion is not None:
+            # A copy: who gave the entry has it still.
+            completion = pb.CompletionEntry()
+            completion.CopyFrom(self.completion)
+            completion.model.CopyFrom(naming.model)
+            self.completion = completion
 
 
 class LedgerView:
@@ -166,8 +177,8 @@ class LedgerView:
         return [
             ModelEntry(
                 submission_id=submission_id,
-                model_name=completion.model.model_name,
-                organisation=completion.model.organisation,
+                model_name=(shown := _shown(completion)).model_name,
+                organisation=shown.organisation,
                 submitted_board_id=completion.board_id,
                 completed_at=to_rfc3339(from_timestamp(completion.complete_time)),
                 scores=dict(submission.scores),
@@ -253,11 +264,13 @@ class LedgerView:
                     refusals = self._as_before(submission, entry.position)
                 else:
                     refusals = self._check_about(submission)
+            case "naming":
+                submission = self._submissions.get(entry.naming.submission_id, _Submission())
+                submission.take_name(entry.naming)
+                refusals = []
             case "withdrawal":
-                withdrawn = self._submissions.pop(entry.withdrawal.submission_id, None)
-                if withdrawn is None:
-                    return []
-                submission, refusals = withdrawn, []
+                withdrawn = entry.withdrawal.submission_id
+                submission, refusals = self._submissions.pop(withdrawn, _Submission()), []
             case _:
                 return []
         if submission.completion is not None:
@@ -316,6 +329,11 @@ class LedgerView:
             return []
         submission.refused = True
         return [Refusal(completion.submission_id, "", "archive")]
+
+
+def _shown(completion: pb.CompletionEntry) -> ModelMetadata:
+    """The model as the public may see it, also where a gateway of before wrote the whole of it."""
+    return shown_model(completion.lab_id, completion.model)
 
 
 def _task_score(score: pb.ScoreEntry) -> TaskScore:

@@ -56,6 +56,11 @@ async def test_boards_are_read_sorted_and_filtered_without_a_script(
         # An address is all that it takes to come back here.
         assert "q=zeb" in page.url
         assert "sort=model" in page.url
+        await page.get_by_label("Parameters").select_option("up to 3 B")
+        await page.get_by_role("button", name="Show").click()
+        assert await page.get_by_text("No model fits this filter.").is_visible()
+        await page.get_by_label("Parameters").select_option("not said")
+        await page.get_by_role("button", name="Show").click()
         await names.first.click()
         assert await page.locator("h1").inner_text() == "Zebra"
 

@@ -15,7 +15,7 @@ from general_level.v1 import grading_pb2, grading_pb2_grpc, quota_pb2
 from general_level.v1 import submission_pb2 as pb
 from general_level.wire import from_timestamp, to_rfc3339
 from services.gateway import agreement, identity
-from services.gateway.rpc.submission import WATCHES_MAX
+from services.gateway.lab_desk import WATCHES_MAX
 from services.gateway.states import STATE_AGE_MAX, State
 from services.kit.clock import ManualClock
 from tests.support.gateway import (

@@ -43,8 +43,10 @@ from services.gateway import identity
 from services.gateway.storage.tables import jobs
 from services.kit.clock import SystemClock
 from services.kit.connection import Connection
+from services.kit.history import HistoryInvalid
 from services.kit.tls import ClientTls
 from services.operations.__main__ import main as operations
+from tests.support import histories
 from tests.support.certificates import GATEWAY, LOOPBACK, Authority
 from tests.support.gateway import (
     START,
@@ -261,6 +263,14 @@ async def test_refusals_are_in_the_log_and_a_request_is_done_once(operator: Oper
             pb.CancelRejudgementRequest(
                 request_id=new_request_id(), rejudgement_id=new_id("rej", START)
             ),
+            NotFound,
+        ),
+        ("ImportHistory", pb.ImportHistoryRequest(document=b"{}"), HistoryInvalid),
+        ("ImportHistory", pb.ImportHistoryRequest(document=histories.history()), InvalidRequest),
+        ("RemoveHistory", pb.RemoveHistoryRequest(history_id="a/b"), InvalidRequest),
+        (
+            "RemoveHistory",
+            pb.RemoveHistoryRequest(request_id=new_request_id(), history_id="none"),
             NotFound,
         ),
         ("ListDeadLetters", pb.ListDeadLettersRequest(page_token="x y"), InvalidRequest),

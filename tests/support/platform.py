@@ -93,17 +93,19 @@ def running_platform(
     catalogue: str = "general-bench",
     canary: str = "",
     place: Path | None = None,
+    pages: bool = False,
 ) -> Iterator[Platform]:
     """Seals a synthetic benchmark of these tasks and runs everything over it.
 
-    Its home is at ``place``, or else in the folder.
+    Its home is at ``place``, or else in the folder. With ``pages`` there are pages as well.
     """
     benchmark = folder / "benchmark"
     write_benchmark(benchmark, tasks, items, canary=canary)
     home = Home(place or folder / "home", catalogue)
     home.prepare()
     home.seal(benchmark, allow_unmatched=True)
-    ports = Ports(*free_ports(4), grader_metrics=0)
+    *services, web = free_ports(5)
+    ports = Ports(*services, grader_metrics=0, web=web if pages else None)
     supervisor = start(home, ports)
     try:
         yield Platform(home, ports, supervisor)

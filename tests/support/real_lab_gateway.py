@@ -43,6 +43,8 @@ class RealLabGateway:
     clock: ManualClock
     loop: asyncio.AbstractEventLoop
     target: str
+    #: Where its pages are, ``http://…``.
+    pages: str
     folder: Path
     board: str = BOARD
     unpublished_board: str = UNPUBLISHED_BOARD
@@ -87,7 +89,7 @@ def real_lab_gateway(folder: Path, stores: Stores | None = None) -> Iterator[Rea
     home.seal(folder / "benchmark", allow_unmatched=True)
     by_name = {s.name: s for s in specs(home, Ports(*free_ports(4), grader_metrics=0))}
     clock = ManualClock(datetime(2026, 1, 5, 9, 0, tzinfo=UTC))
-    environ = dict(by_name.pop("gateway").environ)
+    environ = dict(by_name.pop("gateway").environ) | {"GATEWAY_WEB_ADDRESS": "127.0.0.1:0"}
     if stores is not None:
         environ |= stores.environment(folder)
         copy_tokens(home.database_url, environ["GATEWAY_DATABASE_URL"])
@@ -100,7 +102,8 @@ def real_lab_gateway(folder: Path, stores: Stores | None = None) -> Iterator[Rea
     archives = folder / "archives"
     archives.mkdir()
     try:
-        yield RealLabGateway(gateway, clock, loop, f"127.0.0.1:{ports.public}", archives)
+        target, pages = f"127.0.0.1:{ports.public}", f"http://127.0.0.1:{ports.web}"
+        yield RealLabGateway(gateway, clock, loop, target, pages, archives)
     finally:
         supervisor.stop()
         asyncio.run_coroutine_threadsafe(gateway.stop(), loop).result(60)

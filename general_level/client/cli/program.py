@@ -56,6 +56,7 @@ for _command in (
     submitting.resume,
     submitting.watch,
     submitting.cancel,
+    submitting.reveal,
     account.submissions,
     account.quota,
     account.agreement,

@@ -38,6 +38,11 @@ _METADATA_OPTIONS = (
         default=None,
         help="Whether everybody can get the weights; not said by default.",
     ),
+    click.option(
+        "--anonymous",
+        is_flag=True,
+        help="Without name, organisation, description and report in public, until `reveal`.",
+    ),
     click.option("--contact-email", help="Never shown to others."),
 )
 
@@ -88,6 +93,7 @@ def submit(
     request_id: str | None,
     metadata: Path | None,
     parameters: int | None,
+    anonymous: bool,
     **options: Any,
 ) -> None:
     """Check ARCHIVE, create a submission, and upload it.
@@ -99,7 +105,13 @@ def submit(
     with settings.client() as client:
         board_ids = [board_id] if board_id else [b.board_id for b in client.boards()]
         named = split_archive_name(archive.name, board_ids)
-        model = read_metadata(metadata, named.model_name, parameter_count=parameters, **options)
+        model = read_metadata(
+            metadata,
+            named.model_name,
+            parameter_count=parameters,
+            anonymous=anonymous or None,
+            **options,
+        )
         if not no_check:
             _check_first(client, archive, catalogue)
         submission = client.create(
@@ -141,6 +153,22 @@ def cancel(settings: Settings, submission_id: str) -> None:
     """Withdraw a SUBMISSION; the quota is given back before its first task is graded."""
     with settings.client() as client:
         submission = client.cancel(submission_id)
+    settings.emit(submission, lambda: submission_fields(submission))
+
+
+@click.command()
+@click.argument("submission_id", metavar="SUBMISSION")
+@click.confirmation_option(
+    prompt="The boards will show the model's name, and it cannot be hidden again. Reveal it?"
+)
+@with_settings
+def reveal(settings: Settings, submission_id: str) -> None:
+    """Show the name of the anonymous model of a SUBMISSION, in all submissions of it.
+
+    It cannot be hidden again.
+    """
+    with settings.client() as client:
+        submission = client.reveal(submission_id)
     settings.emit(submission, lambda: submission_fields(submission))
 
 

@@ -1,4 +1,4 @@
-"""How an operator's call is carried out: who, once by its request_id, with its audit entry."""
+"""How a call of an operator is carried out: by whom, only once, with its audit entry."""
 
 from __future__ import annotations
 

@@ -7,10 +7,12 @@ text and as a table.
 
 from __future__ import annotations
 
+import sys
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from math import sqrt
 from pathlib import Path
 from typing import Any, Final, Protocol
 from xml.etree import ElementTree
@@ -164,7 +166,8 @@ class Ranks:
             **_common(narrow, self.height(narrow), self._names()),
             inverse_y_axis=True,
             range=(1, last),
-            y_labels=sorted({1, *range(step, last - step // 2, step), last}),
+            # pygal cannot place any where there is no line.
+            y_labels=sorted({1, *range(step, last - step // 2, step), last}) if self.series else [],
             y_title="Rank",
             value_formatter="{:.0f}".format,
             allow_interruptions=True,
@@ -195,6 +198,10 @@ def shorten(text: str, letters: int = NAME_CHARACTERS_MAX) -> str:
 def _pygal() -> Any:
     import pygal  # noqa: PLC0415  a gateway starts without it
 
+    for finder in list(sys.meta_path):
+        # It takes part in every import of the process, for maps that we do not have.
+        if isinstance(finder, pygal.PluginImportFixer):
+            sys.meta_path.remove(finder)
     return pygal
 
 
@@ -210,6 +217,7 @@ def _common(narrow: bool, height: int, names: Sequence[str]) -> dict[str, Any]:
         "js": (),
         "css": (),
         "margin": 6,
+        "margin_bottom": 6 + _unreserved_px(names, narrow),
         "spacing": 8,
         "no_prefix": True,
         "no_data_text": "No scores yet",
@@ -231,6 +239,14 @@ def _legend_px(names: Sequence[str], narrow: bool) -> int:
     if len(names) < 2:
         return 0
     return 21 * -(-len(names) // _legend_columns(names, narrow)) + 10
+
+
+def _unreserved_px(names: Sequence[str], narrow: bool) -> int:
+    """Of the legend's lines: pygal reserves room as if it were about square."""
+    if len(names) < 2:
+        return 0
+    lines = -(-len(names) // _legend_columns(names, narrow))
+    return 20 * max(0, lines - 1 - round(sqrt(len(names)) - 1))
 
 
 def _value(value: float | None, note: str) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ answer for what nobody foresaw, which tells nothing.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,10 +26,12 @@ from services.gateway.web.security import SecurityHeaders
 from services.gateway.web.telemetry import EVENTS, HEALTH, STREAMS, WebTelemetry, kind_of
 from services.kit.logging import get_logger
 
-#: Bytes of a request's body; an upload comes in parts below it.
-BODY_BYTES_MAX: Final = 16 * 1024 * 1024
+#: Bytes of a request's body, such as a form. An archive has the limits of its upload instead.
+BODY_BYTES_MAX: Final = 1024 * 1024
 #: Characters of a query; no page offers a longer one.
 QUERY_CHARACTERS_MAX: Final = 1_000
+#: The one address that takes archives.
+_UPLOAD: Final = re.compile(r"/portal/submissions/[^/]+/archive")
 #: When a page that holds too many streams may ask for another.
 RETRY_SECONDS: Final = 30
 #: Turns an error into an answer in the reader's form.
@@ -148,7 +151,7 @@ class Edge:
             except GeneralLevelError as error:
                 await self._refuse(request, error)(scope, receive, send)
                 return
-            await self._site(scope, _bounded(receive), send)
+            await self._site(scope, receive if _is_upload(request) else _bounded(receive), send)
 
     @contextmanager
     def _stream(self, reader: str) -> Iterator[None]:
@@ -175,11 +178,17 @@ class Edge:
 
 
 def _check_size(request: Request) -> None:
+    if _is_upload(request):
+        return
     length = request.headers.get("content-length", "0")
     if not (length.isascii() and length.isdigit() and int(length[:20]) <= BODY_BYTES_MAX):
         raise RequestTooLarge(limit_bytes=BODY_BYTES_MAX)
     if len(request.scope["query_string"]) > QUERY_CHARACTERS_MAX:
         raise RequestTooLarge("Ask with a shorter query.", limit_characters=QUERY_CHARACTERS_MAX)
+
+
+def _is_upload(request: Request) -> bool:
+    return request.method == "PATCH" and bool(_UPLOAD.fullmatch(request.scope["path"]))
 
 
 def _bounded(receive: Receive) -> Receive:

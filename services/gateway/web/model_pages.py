@@ -36,7 +36,10 @@ class ModelPages:
         standings = self._reader.standings(submission_id)
         publications = await self._reader.movements.of(standings[0][1])
         return await self._reader.answer(
-            request, "model.html", lambda: self._values(submission_id, standings, publications)
+            request,
+            "model.html",
+            lambda: self._values(submission_id, standings, publications),
+            publications,
         )
 
     def _values(

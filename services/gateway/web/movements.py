@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple, TypeVar
 
+from general_level.errors import GeneralLevelError
 from services.gateway import publishing
 from services.gateway.storage.database import Database
 from services.gateway.web.newest import Row, Sheet
+from services.kit.logging import get_logger
 
 #: Publications of a board that its movement shows.
 PUBLICATIONS_MAX: Final = 40
@@ -72,12 +74,16 @@ class Movements:
     async def of(self, sheet: Sheet) -> tuple[Publication, ...]:
         """The kept publications of a board, oldest first, `PUBLICATIONS_MAX` at most.
 
-        DatabaseUnavailable where they cannot be read.
+        While the database is away, those that are known: a page does not fail because of it.
         """
         async with self._reading:
             newest, known = self._kept.get(sheet.board_id, (0, ()))
             if newest != sheet.publication_id:
-                known = await self._read(sheet.board_id, known)
+                try:
+                    known = await self._read(sheet.board_id, known)
+                except GeneralLevelError as error:
+                    get_logger().warning("movements not read", reason=error.reason)
+                    return known
                 self._kept[sheet.board_id] = (sheet.publication_id, known)
             self._kept.move_to_end(sheet.board_id)
             while len(self._kept) > BOARDS_MAX:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -14,6 +14,7 @@ from general_level.errors import NotFound
 from services.gateway.web import pictures
 from services.gateway.web.charts import POLICY
 from services.gateway.web.compare_pages import chosen_models
+from services.gateway.web.movements import Publication
 from services.gateway.web.pictures import Picture
 from services.gateway.web.reader import Reader
 
@@ -79,7 +80,7 @@ class PicturePages:
             shown = pictures.distribution(board, sheet)
             return {"board": board, "distribution": shown, "movement": moved}
 
-        return await self._reader.answer(request, "board_pictures.html", values)
+        return await self._reader.answer(request, "board_pictures.html", values, publications)
 
     async def distribution(self, request: Request) -> Response:
         """The models of a board by score and level."""
@@ -92,16 +93,23 @@ class PicturePages:
         if sheet is None:
             raise NotFound("This board has no publication yet.", board_id=board.id)
         publications = await self._reader.movements.of(sheet)
-        return await self._draw(request, lambda: pictures.movement(board, sheet, publications))
+        return await self._draw(
+            request, lambda: pictures.movement(board, sheet, publications), publications
+        )
 
-    async def _draw(self, request: Request, make: Callable[[], Picture]) -> Response:
+    async def _draw(
+        self,
+        request: Request,
+        make: Callable[[], Picture],
+        publications: Sequence[Publication] = (),
+    ) -> Response:
         narrow = request.query_params.get("narrow") == "1"
 
         def draw() -> bytes:
             picture = make()
             return picture.chart.draw(picture.summary, narrow)
 
-        return await self._reader.draw(request, draw, _HEADERS)
+        return await self._reader.draw(request, draw, _HEADERS, publications)
 
 
 def _modality(request: Request) -> Modality:

@@ -256,7 +256,7 @@ def movement(board: Board, sheet: Sheet, publications: Sequence[Publication]) ->
         query="",
         summary=_movement_summary(board, leaders, publications),
         chart=Ranks(
-            [f"{one.published:%Y-%m-%d}" for one in publications],
+            _dates(publications),
             [
                 (row.model_name, [point.rank if point else None for point in of])
                 for row, of in zip(leaders, points, strict=True)
@@ -271,6 +271,13 @@ def movement(board: Board, sheet: Sheet, publications: Sequence[Publication]) ->
             for at, one in enumerate(publications)
         )[::-1],
     )
+
+
+def _dates(publications: Sequence[Publication]) -> list[str]:
+    """Days, or times of the day where all are of one."""
+    days = {one.published.date() for one in publications}
+    form = "%Y-%m-%d" if len(days) > 1 else "%H:%M"
+    return [one.published.strftime(form) for one in publications]
 
 
 def _place(point: Point | None) -> str:

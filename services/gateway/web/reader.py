@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from general_level.catalogue import Board, Catalogue
 from general_level.errors import NotFound
 from services.gateway.web.answers import Answers
-from services.gateway.web.movements import Movements
+from services.gateway.web.movements import Movements, Publication
 from services.gateway.web.newest import Newest, Row, Sheet
 from services.gateway.web.profiles import Profiles
 from services.gateway.web.rendering import Pages
@@ -54,20 +54,33 @@ class Reader:
         return f"{self._pages.version}/{self.catalogue.id}/{position}"
 
     async def answer(
-        self, request: Request, template: str, values: Callable[[], Mapping[str, Any]]
+        self,
+        request: Request,
+        template: str,
+        values: Callable[[], Mapping[str, Any]],
+        publications: Sequence[Publication] = (),
     ) -> Response:
-        """The page; ``values`` are made when it is rendered, in a thread, once for each version."""
+        """The page; ``values`` are made when it is rendered, in a thread, once for each version.
+
+        ``publications`` are those that the page shows besides the newest one.
+        """
 
         def render() -> str:
             return self._pages.render(template, catalogue=self.catalogue, **values())
 
-        return await self._answers.answer(request, self.version, render)
+        version = f"{self.version}/{_shown(publications)}"
+        return await self._answers.answer(request, version, render)
 
     async def draw(
-        self, request: Request, draw: Callable[[], bytes], headers: Mapping[str, str]
+        self,
+        request: Request,
+        draw: Callable[[], bytes],
+        headers: Mapping[str, str],
+        publications: Sequence[Publication] = (),
     ) -> Response:
-        """The picture, drawn once for each version."""
-        return await self._answers.answer(request, self.version, draw, "image/svg+xml", headers)
+        """The picture, drawn in a thread, once for each version."""
+        version = f"{self.version}/{_shown(publications)}"
+        return await self._answers.answer(request, version, draw, "image/svg+xml", headers)
 
     def standings(self, submission_id: str) -> list[Standing]:
         """Every board on which a model stands, in the catalogue's order; NotFound for none."""
@@ -87,3 +100,8 @@ class Reader:
         if board is None:
             raise NotFound("There is no such board.")
         return board, self.newest.sheet(board_id)
+
+
+def _shown(publications: Sequence[Publication]) -> str:
+    # The database may have been away when they were read.
+    return f"{len(publications)}-{publications[-1].publication_id}" if publications else ""

@@ -40,7 +40,7 @@ class ReadingPages:
         first = sheets.get(FIRST)
         publications = await self._reader.movements.of(first) if first else ()
         return await self._reader.answer(
-            request, "home.html", lambda: self._home(sheets, publications)
+            request, "home.html", lambda: self._home(sheets, publications), publications
         )
 
     async def take_part(self, request: Request) -> Response:

@@ -7,7 +7,7 @@ database.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -21,6 +21,7 @@ from services.gateway import history, rejudgements
 from services.gateway.signals import Signals
 from services.gateway.storage.database import Database
 from services.gateway.web.printed import Printed, printed_of
+from services.kit.history import HistoryInvalid
 from services.kit.logging import get_logger
 
 #: A change whose signal was lost is seen after this time.
@@ -63,6 +64,8 @@ class Records:
         self._signals = signals
         self._state = _State()
         self._version = self._state.version
+        #: Digests of all that is stored, what cannot be read included.
+        self._known: dict[str, str] = {}
 
     @property
     def version(self) -> str:
@@ -85,13 +88,11 @@ class Records:
 
     async def refresh(self) -> None:
         """Reads what changed since."""
-        known = {one.id: one.sha256 for one in self.printed.values()}
-        documents, applied = await self._database.run_read(_read, known)
+        documents, applied = await self._database.run_read(_read, self._known)
         printed = self.printed
         if documents is not None:
-            printed = await asyncio.to_thread(
-                lambda: {d.history_id: printed_of(d) for d in documents}
-            )
+            printed = await asyncio.to_thread(_readable, documents)
+            self._known = {one.history_id: one.sha256 for one in documents}
         self._state = _State(printed, applied)
         self._version = self._state.version
 
@@ -108,6 +109,18 @@ class Records:
                 await asyncio.sleep(RETRY_SECONDS)
             finally:
                 waiter.cancel()
+
+
+def _readable(documents: Sequence[history.StoredHistory]) -> dict[str, Printed]:
+    """All but those of a form that another version of the platform wrote."""
+    found = {}
+    for stored in documents:
+        try:
+            found[stored.history_id] = printed_of(stored)
+        except HistoryInvalid as error:
+            about = {"history_id": stored.history_id, "problem": error.metadata.get("problem")}
+            get_logger().warning("history not read", **about)
+    return found
 
 
 def _read(

@@ -53,6 +53,7 @@ class Pages:
             plain=without_direction,
             day=lambda moment: moment.astimezone(UTC).strftime("%Y-%m-%d"),
             moment=show_moment,
+            second=lambda moment: moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
             iso=lambda moment: moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             modality=lambda name: MODALITIES[Modality(name)],
             paradigm=lambda name: "" if name == Paradigm.NONE else Paradigm(name).value,

@@ -27,6 +27,7 @@ from services.gateway.web.model_pages import ModelPages
 from services.gateway.web.movements import Movements
 from services.gateway.web.newest import Newest
 from services.gateway.web.picture_pages import PicturePages
+from services.gateway.web.portal import Portal
 from services.gateway.web.published_pages import PublishedPages
 from services.gateway.web.reader import Reader
 from services.gateway.web.reading_pages import ReadingPages
@@ -43,6 +44,7 @@ HTTP_STATUS: Final = {
     grpc.StatusCode.UNAUTHENTICATED.value[0]: 401,
     grpc.StatusCode.PERMISSION_DENIED.value[0]: 403,
     grpc.StatusCode.NOT_FOUND.value[0]: 404,
+    grpc.StatusCode.ALREADY_EXISTS.value[0]: 409,
     grpc.StatusCode.FAILED_PRECONDITION.value[0]: 409,
     grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]: 429,
     grpc.StatusCode.UNAVAILABLE.value[0]: 503,
@@ -73,9 +75,14 @@ class _StaticFiles(StaticFiles):
 
 
 def make_site(
-    catalogue: Catalogue, newest: Newest, movements: Movements, records: Records, answers: Answers
+    catalogue: Catalogue,
+    newest: Newest,
+    movements: Movements,
+    records: Records,
+    portal: Portal,
+    answers: Answers,
 ) -> Starlette:
-    """All pages that need no account."""
+    """All pages: those that need no account, and the portal of the labs."""
     pages = Pages()
     boards = BoardPages(
         catalogue=catalogue, newest=newest, records=records, pages=pages, answers=answers
@@ -118,6 +125,7 @@ def make_site(
             *PicturePages(reader).routes(),
             *published.routes(),
             *about.routes(),
+            *portal.routes(pages, answers),
             Mount("/static", _StaticFiles(directory=FOLDER / "static")),
         ],
         exception_handlers={

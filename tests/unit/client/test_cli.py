@@ -99,6 +99,7 @@ def test_submit_checks_uploads_watches_and_prints_only_the_result(cli: Cli, arch
         "--modality",
         "language",
         "--closed-weights",
+        "--anonymous",
     )
     submission = json_of(result)
     assert submission["state"] == "PUBLISHED"
@@ -111,7 +112,11 @@ def test_submit_checks_uploads_watches_and_prints_only_the_result(cli: Cli, arch
         "report_url": "",
         "contact_email": "",
         "open_weights": False,
+        "anonymous": True,
     }
+    assert submission["public_name"].startswith("Anonymous ")
+    shown = cli("reveal", submission["submission_id"], "--yes", "--format", "json")
+    assert json_of(shown)["public_name"] == "Example"
     assert submission["create_time"] == "2026-01-05T09:00:00Z"
     told = result.stderr.splitlines()
     assert any(line.startswith(f"{archive.name}: accepted; 0 errors") for line in told)

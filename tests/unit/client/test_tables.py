@@ -75,6 +75,32 @@ def test_times_say_their_zone() -> None:
     assert show_time(None) == "–"
 
 
+def test_a_modality_that_is_not_supported_has_no_score() -> None:
+    zero = LevelScores(s2=0.0, s3=0.0, s4=0.0, s5=None)
+    row = Standing(
+        rank=1,
+        model_name="First",
+        organisation="Lab",
+        submission_id="sub_1",
+        level=2,
+        scores=LevelScores(s2=4.0, s3=0.0, s4=0.0, s5=None),
+        interval=None,
+        modalities=(
+            ModalityScores("image", zero, supported_tasks=1, task_count=4, winning_tasks=0),
+            ModalityScores("audio", zero, supported_tasks=0, task_count=4, winning_tasks=0),
+            # Published before anyone counted.
+            ModalityScores("video", zero),
+        ),
+        supported_tasks=1,
+        winning_tasks=0,
+        indistinguishable_from_previous=False,
+        complete_time=NOON,
+    )
+    board = Standings("A-full", "c", "r", "general-level", 699, 1, NOON, "0" * 64, (row,))
+    cells = standings_table(board).splitlines()[1].split()
+    assert cells[4:8] == ["4.00", "0.00", "–", "0.00"]
+
+
 def test_a_board_shows_score_interval_modalities_and_indistinguishable_neighbours() -> None:
     image = ModalityScores("image", LevelScores(s2=40.0, s3=30.0, s4=None, s5=None))
     first = Standing(

@@ -14,7 +14,7 @@ from general_level.v1 import submission_pb2 as pb
 from general_level.wire import from_timestamp
 from services.gateway import agreement, findings, identity, submissions, views
 from services.gateway.findings import FINDINGS_MAX, PATH_CHARS_MAX
-from services.gateway.rpc.submission import PAGE_SIZE_MAX
+from services.gateway.lab_desk import PAGE_SIZE_MAX
 from services.gateway.states import STATE_AGE_MAX, Outcome, State
 from services.gateway.storage.tables import task_results
 from services.kit.server import MESSAGE_BYTES_MAX

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from services.gateway import identity
+from services.gateway import history, identity
 from services.gateway.storage.database import Database
 from services.grader.seal_command import keygen
 from services.platform import home as home_module
@@ -169,3 +169,24 @@ def test_a_port_in_use_is_said_before_anything_starts(tmp_path: Path) -> None:
             start(home, Ports(public=port))
     assert caught.value.metadata["port"] == str(port)
     assert not home.logs.exists()
+
+
+def stored_history(home: Home) -> list[str]:
+    database = Database(home.database_url)
+    try:
+        with database.read() as connection:
+            return list(history.digests(connection))
+    finally:
+        database.close()
+
+
+def test_a_new_home_has_the_paper_s_results_until_an_operator_removes_them(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home", "sample")
+    home.prepare()
+    assert stored_history(home) == ["general-level-paper"]
+    database = Database(home.database_url)
+    with database.write() as connection:
+        history.remove(connection, "general-level-paper")
+    database.close()
+    home.prepare()
+    assert stored_history(home) == []

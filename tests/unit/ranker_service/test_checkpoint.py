@@ -26,7 +26,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def _ledger() -> list[pb.LedgerEntry]:
-    """Good submissions, refused ones of each kind, a withdrawn one, and some not yet complete."""
+    """Good submissions, refused ones of each kind, one withdrawn, one named, some on the way."""
     ledger = Ledger()
     entries = []
     for number in range(4):
@@ -43,6 +43,7 @@ def _ledger() -> list[pb.LedgerEntry]:
         ledger.completion(submission="other-archive", archive_sha256="f" * 64),
         ledger.score(61.0, submission="sub-1"),  # a later edition
         ledger.withdrawal(submission="sub-2"),
+        ledger.naming(submission="sub-3"),
         ledger.score(70.0, submission="pending"),
         ledger.score(71.0, submission="pending-of-another"),
     ]
@@ -55,6 +56,7 @@ def _later(entries: Sequence[pb.LedgerEntry]) -> list[pb.LedgerEntry]:
     for _ in entries:
         ledger.withdrawal()  # takes the positions that are used
     return [
+        ledger.naming(submission="sub-0", name="Revealed later"),
         ledger.completion(submission="pending"),
         # Its statements, from before the checkpoint, are about another archive.
         ledger.completion(submission="pending-of-another", archive_sha256="d" * 64),

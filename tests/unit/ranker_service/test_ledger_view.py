@@ -6,6 +6,7 @@ from itertools import count
 
 import pytest
 
+from general_level.public_name import public_name
 from general_level.v1 import ranking_pb2, submission_pb2
 from general_level.wire import to_timestamp
 from services.ranker.formulas.conventions import Convention
@@ -52,6 +53,10 @@ class Ledger:
             "catalogue_id": CATALOGUE.id,
         }
         return self.entry(completion=ranking_pb2.CompletionEntry(**(fields | changes)))
+
+    def naming(self, submission="sub-1", name="Revealed"):
+        model = submission_pb2.ModelMetadata(model_name=name, organisation="Lab")
+        return self.entry(naming=ranking_pb2.NamingEntry(submission_id=submission, model=model))
 
     def withdrawal(self, submission="sub-1"):
         return self.entry(
@@ -207,6 +212,38 @@ class TestRejudged:
     def test_a_submission_on_its_way_is_on_no_board(self, view, ledger):
         view.apply([ledger.score(40.0)])
         assert view.models_with([ledger.score(60.0).score]) == ([], [], [])
+
+
+class TestNaming:
+    HIDDEN = submission_pb2.ModelMetadata(model_name="Anonymous 01234567")
+
+    def test_a_revealed_name_takes_the_place_of_the_public_one(self, view, ledger):
+        view.apply([ledger.score(), ledger.completion(model=self.HIDDEN)])
+        (model,) = view.models()
+        assert (model.model_name, model.organisation) == ("Anonymous 01234567", "")
+        view.take_touched()
+
+        view.apply([ledger.naming()])
+
+        (model,) = view.models()
+        assert (model.model_name, model.organisation) == ("Revealed", "Lab")
+        assert "B-image" in view.take_touched()
+        assert view.relevant_position == view.position
+
+    def test_a_name_without_a_row_changes_nothing(self, view, ledger):
+        view.apply([ledger.naming(), ledger.score(), ledger.naming()])
+        assert view.take_touched() == set()
+        view.apply([ledger.completion(), ledger.withdrawal(), ledger.naming()])
+        assert view.models() == []
+
+    def test_a_completion_that_says_too_much_is_shown_under_the_public_name(self, view, ledger):
+        """A gateway from before this was known wrote what the lab had said."""
+        said = submission_pb2.ModelMetadata(model_name="Model", organisation="Lab", anonymous=True)
+        view.apply([ledger.score(), ledger.completion(model=said, lab_id="lab-1")])
+        (model,) = view.models()
+        assert (model.model_name, model.organisation) == (public_name("lab-1", "Model"), "")
+        view.apply([ledger.naming()])
+        assert [model.model_name for model in view.models()] == ["Revealed"]
 
 
 class TestPreview:
