@@ -143,19 +143,6 @@ class LabDesk:
 
         return await self._database.run_read(work)
 
-    async def reveal(self, identity: Identity, submission_id: str) -> pb.Submission:
-        """Opens the name of a model that stands on the boards without it; repeating is no error."""
-        revealed = await self._database.run_write(
-            naming.reveal, self._clock.now(), identity.lab_id, submission_id
-        )
-        for one in revealed:
-            self._signals.notify(f"submission/{one}")
-        if revealed:
-            self._signals.notify("ledger")
-            # Not the name: whoever reads the log need not know it.
-            get_logger().info("model revealed", lab_id=identity.lab_id, submissions=len(revealed))
-        return await self.view(identity, submission_id)
-
     async def cancel(self, identity: Identity, submission_id: str) -> pb.Submission:
         """Withdraws a submission that is not finished; IllegalTransition for a finished one."""
         now = self._clock.now()
@@ -168,6 +155,21 @@ class LabDesk:
         view = await self._database.run_write(work)
         self._signals.notify(f"submission/{submission_id}")
         return view
+
+    async def reveal(self, identity: Identity, submission_id: str) -> pb.Submission:
+        """Opens an anonymous model's name; once more is no error. Raises as `naming.reveal`."""
+        revealed = await self._database.run_write(
+            naming.reveal, self._clock.now(), identity.lab_id, submission_id
+        )
+        for topic in (
+            *(f"submission/{one}" for one in revealed),
+            *(["ledger"] if revealed else []),
+        ):
+            self._signals.notify(topic)
+        if revealed:
+            # Not the name: whoever reads the log need not know it.
+            get_logger().info("model revealed", lab_id=identity.lab_id, submissions=len(revealed))
+        return await self.view(identity, submission_id)
 
     async def watch(
         self, caller: Caller, submission_id: str

@@ -1,4 +1,4 @@
-"""What a lab does in the portal, in a real browser: over a bad line, to its publication, and back."""
+"""What a lab does in the portal, in a real browser: over a bad line, and to its publication."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.synthetic import scored_tasks, write_archive
 MIB: Final = 1024 * 1024
 #: A first page on a busy machine, milliseconds.
 PATIENCE_MS: Final = 60_000
-HOSTILE: Final = "<script>document.title='taken'</script> \u202egpj.exe " + "M" * 40
+HOSTILE: Final = "<script>document.title='taken'</script> 🦜 " + "M" * 50
 ITEMS: Final = 12
 PLACE: Final = re.compile(r"/portal/submissions/sub_\w+$")
 
@@ -59,7 +59,7 @@ async def submit(page: Page, path: Path) -> None:
     await page.get_by_role("link", name="New submission").first.click()
     await page.get_by_label("Archive").set_input_files(path)
     await page.get_by_label("Organisation").fill("Example Lab")
-    await page.get_by_label("Language").check()
+    await page.get_by_role("checkbox", name="Language").check()
     await page.get_by_role("button", name="Submit").click()
 
 
@@ -75,10 +75,11 @@ async def test_an_upload_whose_connection_breaks_goes_on_and_is_withdrawn(
     what = large_archive(10 * MIB, model="Broken Line")
     path = saved(tmp_path, what)
     async with portal(tmp_path) as gateway:
-        lab = await gateway.new_lab()
+        lab, port = await gateway.new_lab(), gateway.ports.web
+        assert port is not None
         # Every connection is cut after some bytes: the upload needs a second one.
         async with (
-            BreakingProxy(gateway.ports.web, budgets=itertools.repeat(6 * MIB)) as proxy,
+            BreakingProxy(port, budgets=itertools.repeat(6 * MIB)) as proxy,
             opened(browser, f"http://127.0.0.1:{proxy.port}") as (_, page),
         ):
             await sign_in(page, lab.token)
@@ -170,7 +171,8 @@ async def test_a_submission_is_watched_to_its_publication_while_an_open_board_sh
             await serious(page, axe)
             async with page.expect_download() as download:
                 await page.get_by_role("link", name="Receipt").click()
-            receipt = load_receipt(Path(await (await download.value).path()).read_bytes())
+            await (await download.value).save_as(tmp_path / "receipt.json")
+            receipt = load_receipt((tmp_path / "receipt.json").read_bytes())
             report = verify_receipt(
                 receipt,
                 archive=path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from pathlib import Path
@@ -16,6 +17,9 @@ from general_level.client.models import SubmissionState
 from general_level.commitments import load_commitments
 from general_level.receipts import dump_receipt, load_receipt, verify_receipt
 from general_level.trusted_keys import read_trusted_keys
+from services.gateway.signals import Signals
+from services.gateway.storage.database import Database
+from services.gateway.web.records import Applied, Records
 from services.operations.__main__ import main as operations
 from services.platform.home import run_module
 from tests.support.platform import Platform, running_platform
@@ -47,6 +51,17 @@ class Commands:
 
     def json(self, *arguments: str) -> Any:
         return json.loads(self.run(*arguments, "--format", "json"))
+
+
+def told_to_the_public(platform: Platform) -> tuple[Applied, ...]:
+    """The rejudgements as a gateway's pages read them."""
+    database = Database(platform.home.database_url)
+    try:
+        records = Records(database, Signals())
+        asyncio.run(records.refresh())
+        return records.applied
+    finally:
+        database.close()
 
 
 def published(client: Client, path: Path) -> str:
@@ -174,7 +189,11 @@ def test_a_corrected_key_changes_every_board_at_once_or_not_at_all(tmp_path: Pat
             ("ApplyRejudgement", "DONE"),
             ("ApplyRejudgement", "REJUDGEMENT_REFUSED"),
             ("StartRejudgement", "DONE"),
+            # By the platform itself, at its first start.
+            ("ImportHistory", "DONE"),
         ]
+        (applied,) = told_to_the_public(platform)
+        assert (applied.task_id, applied.models, applied.boards) == (TASK, 2, 1)
 
         # Another one finds the same, changes no board, and is discarded.
         again = commands.json("rejudge", "start", TASK, "--reason", "to be sure")["rejudgement"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -378,3 +379,24 @@ async def refused(one: Browser, bad: object) -> str:
 
     await eventually(is_rejected, 60)
     return place
+
+
+async def test_streams_that_are_left_or_that_the_gateway_ends_hold_no_place(
+    gateway: Running,
+) -> None:
+    lab = await gateway.new_lab()
+    places = gateway.gateway._desk._watches
+    async with browser(gateway, lab) as one:
+        address = f"/portal/submissions/{await one.create(archive())}/events"
+        async with one.client.stream("GET", address) as left:
+            assert (await anext(left.aiter_lines())).startswith("retry: ")
+            await eventually(lambda: places.taken(lab.lab_id) == 1, 60)
+        await eventually(lambda: places.taken(lab.lab_id) == 0, 60)
+        async with one.client.stream("GET", address) as stream:
+            lines = stream.aiter_lines()
+            assert (await anext(lines)).startswith("retry: ")
+            ended = asyncio.create_task(gateway.gateway.stop())
+            told = [line async for line in lines if line.startswith("event")]
+            assert told in ([], ["event: change"])
+            await ended
+        assert places.taken(lab.lab_id) == 0

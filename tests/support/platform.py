@@ -8,7 +8,7 @@ import socket
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from general_level.catalogue import Catalogue, Task
@@ -104,8 +104,9 @@ def running_platform(
     home = Home(place or folder / "home", catalogue)
     home.prepare()
     home.seal(benchmark, allow_unmatched=True)
-    *services, web = free_ports(5)
-    ports = Ports(*services, grader_metrics=0, web=web if pages else None)
+    ports = Ports(*free_ports(4), grader_metrics=0)
+    if pages:
+        ports = replace(ports, web=free_ports(1)[0])
     supervisor = start(home, ports)
     try:
         yield Platform(home, ports, supervisor)

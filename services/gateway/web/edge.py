@@ -6,7 +6,6 @@ answer for what nobody foresaw, which tells nothing.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,20 +17,19 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from general_level.catalogue.limits import MAX_ARCHIVE_BYTES
 from general_level.errors import GeneralLevelError, InvalidRequest, ResourceExhausted
 from services.gateway.places import Places
 from services.gateway.web import rate_limits, telemetry
 from services.gateway.web.rate_limits import Rate, RateLimit, TooManyRequests, reader_of
 from services.gateway.web.security import SecurityHeaders
-from services.gateway.web.telemetry import EVENTS, HEALTH, STREAMS, WebTelemetry, kind_of
+from services.gateway.web.telemetry import EVENTS, HEALTH, STREAMS, UPLOADS, WebTelemetry, kind_of
 from services.kit.logging import get_logger
 
-#: Bytes of a request's body, such as a form. An archive has the limits of its upload instead.
+#: Bytes of a request's body, but for an archive's.
 BODY_BYTES_MAX: Final = 1024 * 1024
 #: Characters of a query; no page offers a longer one.
 QUERY_CHARACTERS_MAX: Final = 1_000
-#: The one address that takes archives.
-_UPLOAD: Final = re.compile(r"/portal/submissions/[^/]+/archive")
 #: When a page that holds too many streams may ask for another.
 RETRY_SECONDS: Final = 30
 #: Turns an error into an answer in the reader's form.
@@ -143,7 +141,8 @@ class Edge:
         reader = reader_of(client_of(request))
         with ExitStack() as held:
             try:
-                _check_size(request)
+                most = MAX_ARCHIVE_BYTES if kind == UPLOADS else BODY_BYTES_MAX
+                _check_size(request, most)
                 if kind != HEALTH:
                     self._limits.requests.check(reader)
                 if kind == EVENTS:
@@ -151,7 +150,7 @@ class Edge:
             except GeneralLevelError as error:
                 await self._refuse(request, error)(scope, receive, send)
                 return
-            await self._site(scope, receive if _is_upload(request) else _bounded(receive), send)
+            await self._site(scope, _bounded(receive, most), send)
 
     @contextmanager
     def _stream(self, reader: str) -> Iterator[None]:
@@ -177,21 +176,15 @@ class Edge:
             return PlainTextResponse("Something went wrong here.\n", 500)
 
 
-def _check_size(request: Request) -> None:
-    if _is_upload(request):
-        return
+def _check_size(request: Request, most: int) -> None:
     length = request.headers.get("content-length", "0")
-    if not (length.isascii() and length.isdigit() and int(length[:20]) <= BODY_BYTES_MAX):
-        raise RequestTooLarge(limit_bytes=BODY_BYTES_MAX)
+    if not (length.isascii() and length.isdigit() and int(length[:20]) <= most):
+        raise RequestTooLarge(limit_bytes=most)
     if len(request.scope["query_string"]) > QUERY_CHARACTERS_MAX:
         raise RequestTooLarge("Ask with a shorter query.", limit_characters=QUERY_CHARACTERS_MAX)
 
 
-def _is_upload(request: Request) -> bool:
-    return request.method == "PATCH" and bool(_UPLOAD.fullmatch(request.scope["path"]))
-
-
-def _bounded(receive: Receive) -> Receive:
+def _bounded(receive: Receive, most: int) -> Receive:
     """Of a body that does not announce its size, no more than the limit."""
     size = 0
 
@@ -199,8 +192,8 @@ def _bounded(receive: Receive) -> Receive:
         nonlocal size
         message = await receive()
         size += len(message.get("body", b""))
-        if size > BODY_BYTES_MAX:
-            raise RequestTooLarge(limit_bytes=BODY_BYTES_MAX)
+        if size > most:
+            raise RequestTooLarge(limit_bytes=most)
         return message
 
     return bounded

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing, suppress
-from typing import Any, Final
+from contextlib import aclosing
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from general_level.client import convert
 from general_level.errors import GeneralLevelError
-from general_level.v1 import submission_pb2 as pb
 from services.gateway.identity import Caller
 from services.gateway.lab_desk import LabDesk
 from services.gateway.web.portal_session import Sessions
@@ -31,7 +30,7 @@ class PortalStream:
     def __init__(self, *, sessions: Sessions, desk: LabDesk) -> None:
         self._sessions = sessions
         self._desk = desk
-        self._ended = asyncio.Event()
+        self._following: set[asyncio.Task[None]] = set()
 
     async def events(self, request: Request) -> Response:
         """An event ``change`` for each change, its state as data, and ``end`` after the last one.
@@ -52,39 +51,42 @@ class PortalStream:
 
     def end(self) -> None:
         """Ends the streams, because the gateway stops."""
-        self._ended.set()
+        for task in self._following:
+            task.cancel()
 
     async def _events(self, caller: Caller, submission_id: str) -> AsyncIterator[str]:
-        yield f"retry: {RETRY_MS}\n\n"
-        ended = asyncio.ensure_future(self._ended.wait())
-        coming: asyncio.Future[pb.Submission | None] | None = None
+        news: asyncio.Queue[str] = asyncio.Queue()
+        # A task of its own: a reader that goes away cancels it and waits for nothing.
+        task = asyncio.create_task(self._follow(caller, submission_id, news))
+        self._following.add(task)
+        task.add_done_callback(self._following.discard)
+        try:
+            yield f"retry: {RETRY_MS}\n\n"
+            while True:
+                try:
+                    async with asyncio.timeout(PING_SECONDS):
+                        event = await news.get()
+                except TimeoutError:
+                    yield ": still here\n\n"
+                    continue
+                if not event:
+                    return
+                yield event
+                news.task_done()
+        finally:
+            task.cancel()
+
+    async def _follow(self, caller: Caller, submission_id: str, news: asyncio.Queue[str]) -> None:
+        """Puts an event for each change, and an empty one when nothing more comes."""
         try:
             async with aclosing(self._desk.watch(caller, submission_id)) as changes:
-                while True:
-                    coming = coming or asyncio.ensure_future(anext(changes, None))
-                    either: set[asyncio.Future[Any]] = {coming, ended}
-                    await asyncio.wait(
-                        either, timeout=PING_SECONDS, return_when=asyncio.FIRST_COMPLETED
-                    )
-                    if ended.done():
-                        break
-                    if not coming.done():
-                        yield ": still here\n\n"
-                        continue
-                    try:
-                        view = coming.result()
-                    except GeneralLevelError as error:
-                        yield f"event: end\ndata: {error.reason}\n\n"
-                        return
-                    coming = None
-                    if view is None:
-                        yield "event: end\ndata: final\n\n"
-                        return
-                    yield f"event: change\ndata: {convert.state(view.state)}\n\n"
-                    await asyncio.wait({ended}, timeout=PACE_SECONDS)
+                async for view in changes:
+                    news.put_nowait(f"event: change\ndata: {convert.state(view.state)}\n\n")
+                    # Not faster than the reader takes them.
+                    await news.join()
+                    await asyncio.sleep(PACE_SECONDS)
+            news.put_nowait("event: end\ndata: final\n\n")
+        except GeneralLevelError as error:
+            news.put_nowait(f"event: end\ndata: {error.reason}\n\n")
         finally:
-            ended.cancel()
-            if coming is not None:
-                coming.cancel()
-                with suppress(asyncio.CancelledError, GeneralLevelError):
-                    await coming
+            news.put_nowait("")

@@ -6,15 +6,20 @@ from typing import Final
 
 from services.kit.telemetry import Registry
 
-#: The first segment of a route tells the kind of page; streams of events are a kind of their own.
+#: The first segment of a route tells the kind of page; streams of events and uploads are kinds of
+#: their own.
 OTHER: Final = "other"
 EVENTS: Final = "events"
+UPLOADS: Final = "uploads"
 HEALTH: Final = "healthz"
 PAGES: Final = (
     *("home", "boards", "models", "tasks", "skills", "compare", "versions", "rules", "published"),
     "acknowledgements",
-    *("take-part", "sign-in", "portal", "pictures", "static", HEALTH, EVENTS, OTHER),
+    *("take-part", "findings", "sign-in", "portal", "pictures", "static"),
+    *(HEALTH, EVENTS, UPLOADS, OTHER),
 )
+#: Last as long as the reader likes, or as the archive is large.
+_LASTING: Final = frozenset({EVENTS, UPLOADS})
 CLASSES: Final = ("2xx", "3xx", "4xx", "5xx")
 #: What refuses a reader.
 REQUESTS: Final = "requests"
@@ -42,9 +47,9 @@ class WebTelemetry:
         )
         self._seconds = registry.histogram(
             "gateway_web_request_seconds",
-            "Time from a request to the end of its answer, without streams.",
+            "Time from a request to the end of its answer, without streams and uploads.",
             _SECONDS,
-            page=(page for page in PAGES if page != EVENTS),
+            page=(page for page in PAGES if page not in _LASTING),
         )
         self._streams = registry.gauge(
             "gateway_web_streams", "Open pages that listen for news at this gateway."
@@ -60,7 +65,7 @@ class WebTelemetry:
     def answered(self, page: str, status: int, seconds: float) -> None:
         """A request of this kind of page was answered."""
         self._requests.labels(page, f"{status // 100}xx").inc()
-        if page != EVENTS:
+        if page not in _LASTING:
             self._seconds.labels(page).observe(seconds)
 
     def streams(self, change: int) -> None:
@@ -76,5 +81,7 @@ def kind_of(path: str) -> str:
     """The kind of page at an address."""
     if path.endswith("/events"):
         return EVENTS
+    if path.endswith("/archive"):
+        return UPLOADS
     first = path.split("/", 2)[1] if path.startswith("/") else ""
     return (first or "home") if (first or "home") in PAGES else OTHER

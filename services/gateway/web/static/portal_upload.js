@@ -17,6 +17,7 @@
   const working = document.getElementById("upload-working");
   const WAITS_MS = [0, 500, 1000, 2000, 4000, 8000, 15000, ...Array(30).fill(30000)];
 
+  document.getElementById("needs-script").hidden = true;
   start.disabled = false;
   (form ?? panel).addEventListener("submit", (event) => {
     event.preventDefault();
