@@ -59,6 +59,11 @@ class Crawl:
     async def look(self, address: str) -> list[str]:
         """Asserts what holds for every answer; the links to others of this site."""
         answer = await self.client.get(address, headers={"accept": "text/html"})
+        if answer.status_code == 303:
+            # Who is not signed in.
+            assert address.startswith("/portal"), address
+            assert self.inside(address, answer.headers["location"]), address
+            return [answer.headers["location"]]
         assert answer.status_code == 200, address
         picture = answer.headers["content-type"].startswith("image/svg+xml")
         for name, value in HEADERS.items():

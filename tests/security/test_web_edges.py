@@ -259,9 +259,9 @@ async def test_only_a_trusted_proxy_says_whose_request_it_is(
 
 
 @asynccontextmanager
-async def server(app: ASGIApp) -> AsyncIterator[WebServer]:
+async def server(app: ASGIApp, patience: Patience = SHORT) -> AsyncIterator[WebServer]:
     told = WebTelemetry(Registry())
-    made = WebServer(app, "127.0.0.1:0", 0, (), told, SHORT)
+    made = WebServer(app, "127.0.0.1:0", 0, (), told, patience)
     made.start()
     try:
         yield made
@@ -343,3 +343,19 @@ async def test_what_nobody_foresaw_is_said_without_what_it_was(
                 assert f"\r\n{name}: {value.lower()}" in head
     finally:
         await gateway.stop()
+
+
+async def _impatient(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers without reading what comes."""
+    await send({"type": "http.response.start", "status": 429, "headers": []})
+    await send({"type": "http.response.body", "body": b"no"})
+
+
+async def test_a_body_that_is_not_wanted_does_not_cost_the_reader_its_answer() -> None:
+    async with server(_impatient, Patience()) as made:
+        assert made.port
+        size = 8 * 2**20
+        head = f"PATCH / HTTP/1.1\r\nhost: board\r\ncontent-length: {size}\r\n\r\n".encode()
+        # The whole body, and another request after it on the same connection.
+        answer = await raw(made.port, head, *[bytes(2**16)] * (size // 2**16), get("/"))
+        assert answer.statuses == [429, 429]

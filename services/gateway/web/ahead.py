@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from services.gateway.web.newest import Newest
 AHEAD_MAX: Final = 24
 #: What everyone reads first.
 FIRST: Final = ("/", "/boards", "/boards/A-full", "/boards/A-full?part=table")
+#: Readers whose open pages were just told go first, with what they ask for.
+PAUSE_SECONDS: Final = 1.0
 #: How long a quiet gateway waits before it looks again whether it ends.
 _WAIT_SECONDS: Final = 3_600.0
 
@@ -31,6 +34,7 @@ class MadeAhead:
     async def run(self) -> None:
         """Makes them now and after each publication, until it is cancelled."""
         async for _ in self._newest.publications(_WAIT_SECONDS):
+            await asyncio.sleep(PAUSE_SECONDS)
             await self.make()
 
     async def make(self) -> None:

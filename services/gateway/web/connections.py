@@ -119,6 +119,7 @@ class ReaderProtocol(HttpToolsProtocol):
         """Counts the connection and begins to watch it."""
         super().connection_made(transport)
         self._head_bytes = 0
+        self._between_requests = True
         self._waits_since: float | None = self.loop.time()
         self._body_bytes = 0
         self._answers = 0
@@ -138,10 +139,10 @@ class ReaderProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Refuses a head that does not end."""
-        if self._waits_since is not None:
+        if self._between_requests:
             self._head_bytes += len(data)
         super().data_received(data)
-        if self._waits_since is not None and self._head_bytes > HEAD_BYTES_MAX:
+        if self._between_requests and self._head_bytes > HEAD_BYTES_MAX:
             self._refuse_head()
 
     def on_headers_complete(self) -> None:
@@ -153,6 +154,7 @@ class ReaderProtocol(HttpToolsProtocol):
             raise ValueError("the head of a request is too long")
         self._waits_since = None
         self._head_bytes = 0
+        self._between_requests = False
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -160,14 +162,19 @@ class ReaderProtocol(HttpToolsProtocol):
         self._body_bytes += len(body)
         super().on_body(body)
 
+    def on_message_complete(self) -> None:
+        """From here on it is the head of another request."""
+        super().on_message_complete()
+        self._between_requests = True
+        self._head_bytes = 0
+
     def on_response_complete(self) -> None:
-        """Waits for the next head."""
+        """Waits for the next head, and for what is left of a body that was not wanted."""
         follows = bool(self.pipeline)
         super().on_response_complete()
         self._answers += 1
         if not follows:
             self._waits_since = self.loop.time()
-            self._head_bytes = 0
 
     def send_400_response(self, msg: str) -> None:
         """Says what is wrong, in a word of ours, and closes."""

@@ -33,7 +33,7 @@ SEARCHES_PER_SECOND: Final = 1.0
 RENDERS_AT_ONCE: Final = 200
 RENDERS_PER_SECOND: Final = 5.0
 #: Attempts of an address to sign in, right or wrong.
-SIGN_INS_AT_ONCE: Final = 10
+SIGN_INS_AT_ONCE: Final = 20
 SIGN_INS_PER_SECOND: Final = 1 / 30
 #: Event streams that an address may hold; a browser opens six connections to one site.
 STREAMS_AT_ONCE: Final = 20
