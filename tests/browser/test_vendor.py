@@ -12,7 +12,7 @@ from tests.support.npm import install_packages
 VENDOR: Final = Path("services/gateway/web/static/vendor")
 #: Where each folder's files lie in its package.
 SOURCES: Final = {
-    "noble-hashes": ("@noble/hashes", {"": "."}),
+    "noble-hashes": ("@noble/hashes", {}),
     "tus-js-client": ("tus-js-client", {"tus.min.js": "dist"}),
 }
 
