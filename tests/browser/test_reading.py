@@ -25,6 +25,7 @@ PAGES: Final = (
     "/tasks/image-c-001",
     "/take-part",
 )
+ONE: Final = {"submission_id": "sub-1"}
 #: A first page on a busy machine, milliseconds.
 PATIENCE_MS: Final = 60_000
 
@@ -73,7 +74,35 @@ async def test_an_open_page_shows_new_standings_by_itself(browser: Browser, tmp_
         page.set_default_timeout(PATIENCE_MS)
         async with page.expect_response("**/events"):
             await page.goto("/boards/A-full")
+        await page.get_by_label("Compare First").check()
+        await publish(gateway, [entry("Second", 1, submission_id="sub-2"), entry("First", 2) | ONE])
+        await expect(page.locator("tbody th a").first).to_have_text("Second", timeout=PATIENCE_MS)
+        # What its reader chose meanwhile stays chosen, and is told to who cannot see it.
+        await expect(page.get_by_label("Compare First")).to_be_checked()
+        await expect(page.get_by_label("Compare Second")).not_to_be_checked()
+        await expect(page.get_by_role("status")).to_contain_text("New standings of")
+        await context.close()
+
+
+async def test_a_page_that_nobody_sees_holds_no_stream_and_catches_up(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with site(tmp_path) as (gateway, client):
+        await shown(client, "/", await publish(gateway, rows("First")))
+        context = await browser.new_context(base_url=str(client.base_url))
+        page = await context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        # A headless browser shows all of its pages: this one is told that it is behind another.
+        await page.add_init_script(
+            "Object.defineProperty(document, 'hidden', { get: () => window.behind === true })"
+        )
+        async with page.expect_response("**/events"):
+            await page.goto("/boards/A-full")
+        async with page.expect_event("requestfailed", lambda one: one.url.endswith("/events")):
+            await page.evaluate("behind = true; dispatchEvent(new Event('visibilitychange'))")
         await publish(gateway, rows("Second", "First"))
+        async with page.expect_response("**/events"):
+            await page.evaluate("behind = false; dispatchEvent(new Event('visibilitychange'))")
         await expect(page.locator("tbody th a").first).to_have_text("Second", timeout=PATIENCE_MS)
         await context.close()
 

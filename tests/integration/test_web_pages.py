@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import hashlib
+import html
 import io
 import json
 import re
@@ -15,6 +16,7 @@ from xml.etree import ElementTree
 import pytest
 
 from general_level.v1 import submission_pb2 as pb
+from services.gateway.web.board_pages import ROWS_FIRST
 from services.gateway.web.security import HEADERS
 from tests.support.site import entry, publish, shown, site, submit
 
@@ -116,6 +118,21 @@ async def test_a_modality_that_is_not_supported_is_no_zero(tmp_path: Path) -> No
         assert [table[1][f"audio_{name}"] for name in columns] == ["0.0", "", "", ""]
         model = (await client.get("/models/sub-1")).text
         assert "0.00" in model
+
+
+async def test_a_long_board_shows_its_first_models_and_all_when_asked(tmp_path: Path) -> None:
+    rows = [entry(f"Model {rank:03}", rank) for rank in range(1, ROWS_FIRST + 11)]
+    async with site(tmp_path) as (gateway, client):
+        digest = await publish(gateway, rows)
+        page = (await shown(client, "/boards/A-full?sort=model&order=desc", digest)).text
+        assert page.count('<th scope="row">') == ROWS_FIRST
+        assert f"The first {ROWS_FIRST} of {ROWS_FIRST + 10} models." in page
+        whole = re.search(r'href="([^"]*show=all[^"]*)"', page)
+        assert whole is not None
+        page = (await client.get(html.unescape(whole[1]))).text
+        assert page.count('<th scope="row">') == ROWS_FIRST + 10
+        assert page.index("Model 260") < page.index("Model 001")
+        assert "show=all" not in (await client.get("/boards/A-full?q=Model 00")).text
 
 
 async def test_downloads_are_the_snapshot_itself(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from services.gateway.web.records import Records
 from services.gateway.web.rendering import Pages
 from services.gateway.web.selection import MODALITIES, SIZES, WEIGHTS, Selection, modalities
 
+#: Rows that a board shows before a reader asks for all: a browser lays out so many at once quickly.
+ROWS_FIRST: Final = 250
 #: Streams of news that this gateway keeps open.
 STREAMS_MAX: Final = 1_000
 #: A comment is sent this often where there is no news, so that a broken connection is noticed.
@@ -151,13 +153,15 @@ class BoardPages:
 
     def _values(self, board: Board, sheet: Sheet | None, chosen: Selection) -> Mapping[str, Any]:
         shown = modalities(sheet)
+        found = chosen.apply(sheet.rows, self._newest.facts) if sheet else []
         return {
             "board": board,
             "catalogue": self._catalogue,
             "history": self._records.of_board(board.id),
             "sheet": sheet,
             "chosen": chosen,
-            "rows": chosen.apply(sheet.rows, self._newest.facts) if sheet else [],
+            "found": len(found),
+            "rows": found if chosen.everything else found[:ROWS_FIRST],
             "facts_of": self._newest.facts,
             "choices": {"modality": MODALITIES, "weights": WEIGHTS, "size": SIZES},
             "shown": shown if len(shown) > 1 else [],

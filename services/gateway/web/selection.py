@@ -50,7 +50,8 @@ class Selection:
     """A sort column, its direction, and what a model must be; the default shows the board.
 
     ``level`` is the lowest, ``modality`` one of the benchmark's, ``weights`` and ``size`` are words
-    of `WEIGHTS` and `SIZES`; None and empty ask for nothing.
+    of `WEIGHTS` and `SIZES`; None and empty ask for nothing. ``everything`` asks for all rows at
+    once, which on a long board is more than a telephone shows quickly.
     """
 
     sort: str = "rank"
@@ -60,6 +61,7 @@ class Selection:
     modality: str = ""
     weights: str = ""
     size: str = ""
+    everything: bool = False
 
     @classmethod
     def from_query(cls, query: Mapping[str, str], sheet: Sheet | None) -> Selection:
@@ -77,6 +79,7 @@ class Selection:
             modality=_one_of(MODALITIES, query.get("modality", "")),
             weights=_one_of(WEIGHTS, query.get("weights", "")),
             size=_one_of(SIZES, query.get("size", "")),
+            everything=query.get("show", "") == "all",
         )
 
     def apply(self, rows: Sequence[Row], facts_of: FactsOf) -> list[Row]:
@@ -109,10 +112,14 @@ class Selection:
         falls = not self.descending if sort == self.sort else _falls(sort)
         return replace(self, sort=sort, descending=falls)
 
+    def whole(self) -> Selection:
+        """The same rows, all of them at once."""
+        return replace(self, everything=True)
+
     @property
     def is_default(self) -> bool:
         """Whether it is the board as it was published."""
-        return self == Selection()
+        return replace(self, everything=False) == Selection()
 
     def query(self) -> str:
         """The address's query, without what is the default; empty for the default."""
@@ -124,6 +131,7 @@ class Selection:
             "modality": self.modality,
             "weights": self.weights,
             "size": self.size,
+            "show": "all" if self.everything else "",
         }
         return urlencode({name: value for name, value in parts.items() if value})
 

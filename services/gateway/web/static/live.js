@@ -10,9 +10,10 @@
   function follow(place) {
     const address = new URL(location.href);
     address.searchParams.set("part", "table");
-    const news = new EventSource(place.dataset.events);
+    let news = null;
     let reading = false;
     let again = false;
+    let ended = false;
 
     async function renew() {
       again = true;
@@ -34,9 +35,11 @@
       if (answer.redirected) return location.reload();
       if (!answer.ok) return;
       const scrolled = place.querySelector(".wide")?.scrollLeft ?? 0;
+      const chosen = new Set([...place.querySelectorAll("input:checked")].map((box) => box.value));
       // The server's own escaped content, the same that a reload would show.
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       place.replaceChildren(...fresh.body.childNodes);
+      for (const box of place.querySelectorAll("input[type=checkbox]")) box.checked = chosen.has(box.value);
       const wide = place.querySelector(".wide");
       if (wide) wide.scrollLeft = scrolled;
       // What a screen reader says is kept in one place, so that it is said once.
@@ -48,11 +51,31 @@
       place.dispatchEvent(new CustomEvent("fresh"));
     }
 
-    news.addEventListener(place.dataset.event ?? "standings", renew);
-    news.addEventListener("end", (event) => {
-      if (event.data === "final") news.close();
-      if (event.data === "NOT_AUTHENTICATED") location.reload();
-    });
-    addEventListener("pagehide", () => news.close());
+    function listen() {
+      news = new EventSource(place.dataset.events);
+      news.addEventListener(place.dataset.event ?? "standings", renew);
+      news.addEventListener("end", (event) => {
+        if (event.data === "final") ended = true;
+        if (event.data === "NOT_AUTHENTICATED") return location.reload();
+        if (ended) news.close();
+      });
+    }
+
+    // A browser holds few connections to a site, so a page that nobody sees gives its own back; what
+    // it missed meanwhile it reads when it is seen again.
+    function look() {
+      if (ended) return;
+      if (document.hidden) {
+        news?.close();
+        news = null;
+      } else if (!news) {
+        listen();
+        renew();
+      }
+    }
+
+    if (!document.hidden) listen();
+    addEventListener("visibilitychange", look);
+    addEventListener("pagehide", () => news?.close());
   }
 })();
