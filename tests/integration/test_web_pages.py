@@ -96,6 +96,9 @@ async def test_a_board_shows_and_filters_by_what_the_labs_say(tmp_path: Path) ->
         assert "No model fits this filter." in nobody
         assert "Show all 3" in nobody
         assert '<option value="3" selected>' in nobody
+        table = csv.DictReader(io.StringIO((await client.get("/boards/A-full.csv")).text))
+        told = {row["model"]: (row["parameters"], row["open_weights"]) for row in table}
+        assert told == {"Large": ("70000000000", "true"), "Shy": ("", ""), "Unknown": ("", "")}
 
 
 async def test_a_modality_that_is_not_supported_is_no_zero(tmp_path: Path) -> None:

@@ -99,7 +99,11 @@ class BoardPages:
         board, sheet = self._published(request)
         version = f"{self._pages.version}/{sheet.sha256}"
         return await self._answers.answer(
-            request, version, lambda: to_csv(sheet), _CSV, _saved_as(board, "csv")
+            request,
+            version,
+            lambda: to_csv(sheet, self._newest.facts),
+            _CSV,
+            _saved_as(board, "csv"),
         )
 
     async def as_atom(self, request: Request) -> Response:

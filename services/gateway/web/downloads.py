@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from general_level.catalogue import Board
 from services.gateway.web.newest import ModalityStanding, Row, Sheet
-from services.gateway.web.selection import modalities
+from services.gateway.web.selection import FactsOf, modalities
 
 #: Entries of a feed: the newest models of the board.
 FEED_ENTRIES_MAX: Final = 50
@@ -21,10 +21,11 @@ _ATOM: Final = "http://www.w3.org/2005/Atom"
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
-def to_csv(sheet: Sheet) -> bytes:
+def to_csv(sheet: Sheet, facts_of: FactsOf) -> bytes:
     """The board as CSV (RFC 4180), UTF-8, scores at full precision, empty where there is none.
 
-    A modality that a model does not support has no scores.
+    A modality that a model does not support has no scores. ``facts_of`` gives what a lab says of
+    its model; what it does not say is empty.
     """
     shown = modalities(sheet)
     out = io.StringIO(newline="")
@@ -35,9 +36,11 @@ def to_csv(sheet: Sheet) -> bytes:
             *("interval_low", "interval_high"),
             *(f"{name}_{column}" for name in shown for column in _OF_A_MODALITY),
             *("supported_tasks", "winning_tasks", "tasks", "like_previous", "completed"),
+            *("parameters", "open_weights"),
         ]
     )
     for row in sheet.rows:
+        facts = facts_of(row)
         writer.writerow(
             [
                 *(row.rank, _cell(row.model_name), _cell(row.organisation), row.submission_id),
@@ -50,6 +53,8 @@ def to_csv(sheet: Sheet) -> bytes:
                     str(row.tied).lower(),
                     _time(row.completed),
                 ),
+                facts.parameter_count,
+                "" if facts.open_weights is None else str(facts.open_weights).lower(),
             ]
         )
     return out.getvalue().encode()
