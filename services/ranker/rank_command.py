@@ -16,6 +16,7 @@ from general_level.catalogue.model import Catalogue
 from general_level.errors import GeneralLevelError, InvalidRequest, UnknownBoard
 from services.ranker.formulas.conventions import Convention
 from services.ranker.scores_csv import read_scores
+from services.ranker.snapshot import modalities_to_json
 from services.ranker.standings import BoardStandings, Standing, compute_standings
 
 #: The exit status for an input that can never succeed as it is.
@@ -107,17 +108,7 @@ def row_to_json(row: Standing) -> dict[str, Any]:
         "s3": row.s3,
         "s4": row.s4,
         "s5": row.s5,
-        "by_modality": {
-            str(modality): {
-                "s2": of.s2,
-                "s3": of.s3,
-                "s4": of.s4,
-                "supported": of.supported,
-                "tasks": of.tasks,
-                "wins": of.wins,
-            }
-            for modality, of in row.by_modality.items()
-        },
+        "by_modality": modalities_to_json(row),
         "supported": row.supported,
         "wins": row.wins,
     }

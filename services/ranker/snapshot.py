@@ -116,19 +116,24 @@ def _canonical(value: Any) -> bytes:
     return text.encode()
 
 
+def modalities_to_json(row: Standing) -> dict[str, Any]:
+    """A row's modalities: scores, null above the board's highest level, and counts of tasks."""
+    return {
+        modality: {
+            "s2": of.s2,
+            "s3": of.s3,
+            "s4": of.s4,
+            "supported": of.supported,
+            "tasks": of.tasks,
+            "wins": of.wins,
+        }
+        for modality, of in row.by_modality.items()
+    }
+
+
 def _row_to_json(row: Standing) -> dict[str, Any]:
     return {
-        "by_modality": {
-            modality: {
-                "s2": of.s2,
-                "s3": of.s3,
-                "s4": of.s4,
-                "supported": of.supported,
-                "tasks": of.tasks,
-                "wins": of.wins,
-            }
-            for modality, of in row.by_modality.items()
-        },
+        "by_modality": modalities_to_json(row),
         "indistinguishable_from_previous": row.indistinguishable_from_previous,
         "intervals": {
             name: {"high": of.high, "low": of.low, "standard_error": of.standard_error}

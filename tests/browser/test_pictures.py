@@ -8,10 +8,9 @@ from typing import Any, Final
 import pytest
 from playwright.async_api import Browser
 
+from tests.browser.accessibility import PATIENCE_MS, require_accessible, telephone
 from tests.support.site import entry, publish, shown, site
 
-#: A first page on a busy machine, milliseconds.
-PATIENCE_MS: Final = 60_000
 PAGES: Final = (
     "/models/sub-1",
     "/compare?m=sub-1",
@@ -55,33 +54,15 @@ async def test_pictures_load_and_axe_finds_nothing_serious(
         rows = [entry("M" * 300), entry("</text><script>'x'</script>", 2)]
         await publish(gateway, rows, "D-I-C-1")
         await shown(client, "/", await publish(gateway, rows))
-        context = await browser.new_context(
-            base_url=str(client.base_url),
-            color_scheme=scheme,
-            viewport={"width": 390, "height": 800},
-            # The rules are put into the page by the test, which the page's own policy forbids.
-            bypass_csp=True,
-        )
-        page = await context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        for address in PAGES:
-            await page.goto(address)
-            wider = "document.documentElement.scrollWidth - window.innerWidth"
-            await page.evaluate(
-                "for (const d of document.querySelectorAll('figure details')) d.open = 1"
-            )
-            assert await page.evaluate(wider) <= 0, address
-            await page.wait_for_function(LOADED)
-            assert all(size > 0 for size in await page.evaluate(SIZES)), address
-            await page.evaluate(axe)
-            found = await page.evaluate("axe.run()")
-            serious = [
-                (rule["id"], rule["nodes"][0]["html"][:200])
-                for rule in found["violations"]
-                if rule["impact"] in {"serious", "critical"}
-            ]
-            assert serious == [], address
-        await context.close()
+        async with telephone(browser, str(client.base_url), scheme) as page:
+            for address in PAGES:
+                await page.goto(address)
+                await page.evaluate(
+                    "for (const d of document.querySelectorAll('figure details')) d.open = 1"
+                )
+                await page.wait_for_function(LOADED)
+                assert all(size > 0 for size in await page.evaluate(SIZES)), address
+                await require_accessible(page, axe)
 
 
 async def test_a_picture_is_another_in_the_dark_and_stays_readable_when_opened_alone(

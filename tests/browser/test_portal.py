@@ -17,6 +17,12 @@ from general_level.catalogue import load
 from general_level.receipts import load_receipt, verify_receipt
 from general_level.trusted_keys import read_trusted_keys
 from services.gateway import uploads
+from tests.browser.accessibility import (
+    PATIENCE_MS,
+    require_accessible,
+    require_nothing_serious,
+    telephone,
+)
 from tests.support.breaking_proxy import BreakingProxy
 from tests.support.gateway import BOARD, Archive, Lab, archive, large_archive, of_members
 from tests.support.platform import running_platform
@@ -25,8 +31,6 @@ from tests.support.portal import portal
 from tests.support.synthetic import scored_tasks, write_archive
 
 MIB: Final = 1024 * 1024
-#: A first page on a busy machine, milliseconds.
-PATIENCE_MS: Final = 60_000
 HOSTILE: Final = "<script>document.title='taken'</script> 🦜 " + "M" * 50
 ITEMS: Final = 12
 PLACE: Final = re.compile(r"/portal/submissions/sub_\w+$")
@@ -168,7 +172,7 @@ async def test_a_submission_is_watched_to_its_publication_while_an_open_board_sh
             row = page.locator("tbody tr").first
             await expect(row).to_contain_text("scored")
             await expect(row).to_contain_text(f"of {ITEMS}")
-            await serious(page, axe)
+            await require_nothing_serious(page, axe)
             async with page.expect_download() as download:
                 await page.get_by_role("link", name="Receipt").click()
             await (await download.value).save_as(tmp_path / "receipt.json")
@@ -183,31 +187,18 @@ async def test_a_submission_is_watched_to_its_publication_while_an_open_board_sh
             await expect(page.locator("h1")).to_have_text("Good Model")
 
 
-async def serious(page: Page, axe: str) -> None:
-    await page.evaluate(axe)
-    found = await page.evaluate("axe.run()")
-    violations = [
-        (rule["id"], rule["nodes"][0]["html"][:200])
-        for rule in found["violations"]
-        if rule["impact"] in {"serious", "critical"}
-    ]
-    assert violations == [], page.url
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_axe_finds_nothing_serious_on_small_screens_with_and_without_submissions(
     browser: Chromium, tmp_path: Path, axe: str, scheme: Any
 ) -> None:
     async with portal(tmp_path) as gateway:
         address = f"http://127.0.0.1:{gateway.ports.web}"
-        options = {"color_scheme": scheme, "viewport": {"width": 390, "height": 800}}
-        # The rules are put into the page by the test, which the page's own policy forbids.
-        async with opened(browser, address, bypass_csp=True, **options) as (_, page):
+        async with telephone(browser, address, scheme) as page:
             lab = await gateway.new_lab(accept=False)
             await page.goto("/portal")
-            await _looked_at(page, axe)
+            await require_accessible(page, axe)
             await sign_in(page, lab.token)
-            await _looked_at(page, axe)
+            await require_accessible(page, axe)
             await lab.accept()
             rejected, waiting = await _submissions(gateway, lab)
             for place in (
@@ -221,13 +212,7 @@ async def test_axe_finds_nothing_serious_on_small_screens_with_and_without_submi
             ):
                 await page.goto(place)
                 assert await page.title() != "taken"
-                await _looked_at(page, axe)
-
-
-async def _looked_at(page: Page, axe: str) -> None:
-    wider = "document.documentElement.scrollWidth - window.innerWidth"
-    assert await page.evaluate(wider) <= 0, page.url
-    await serious(page, axe)
+                await require_accessible(page, axe)
 
 
 async def _submissions(gateway: Any, lab: Lab) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from playwright.async_api import Browser, expect
 from services.gateway import history
 from services.gateway.app import Gateway
 from services.operations.shipped import shipped_history
+from tests.browser.accessibility import PATIENCE_MS, require_accessible, telephone
 from tests.support.gateway import START, eventually
 from tests.support.site import entry, publish, shown, site
 
@@ -27,8 +28,6 @@ PAGES: Final = (
     "/acknowledgements",
     "/take-part",
 )
-#: A first page on a busy machine, milliseconds.
-PATIENCE_MS: Final = 60_000
 
 
 async def imported(gateway: Gateway, client: Any) -> None:
@@ -90,25 +89,7 @@ async def test_no_page_is_wider_than_a_phone_and_axe_finds_nothing_serious(
 ) -> None:
     async with site(tmp_path) as (gateway, client):
         await imported(gateway, client)
-        context = await browser.new_context(
-            base_url=str(client.base_url),
-            color_scheme=scheme,
-            viewport={"width": 390, "height": 800},
-            # The rules are put into the page by the test, which the page's own policy forbids.
-            bypass_csp=True,
-        )
-        page = await context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        for address in PAGES:
-            await page.goto(address)
-            wider = "document.documentElement.scrollWidth - window.innerWidth"
-            assert await page.evaluate(wider) <= 0, address
-            await page.evaluate(axe)
-            found = await page.evaluate("axe.run()")
-            serious = [
-                (rule["id"], rule["nodes"][0]["html"][:200])
-                for rule in found["violations"]
-                if rule["impact"] in {"serious", "critical"}
-            ]
-            assert serious == [], address
-        await context.close()
+        async with telephone(browser, str(client.base_url), scheme) as page:
+            for address in PAGES:
+                await page.goto(address)
+                await require_accessible(page, axe)

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 from playwright.async_api import Browser, expect
 
+from tests.browser.accessibility import PATIENCE_MS, require_accessible, telephone
 from tests.support.site import entry, publish, shown, site
 
 HOSTILE: Final = (
@@ -26,8 +27,6 @@ PAGES: Final = (
     "/take-part",
 )
 ONE: Final = {"submission_id": "sub-1"}
-#: A first page on a busy machine, milliseconds.
-PATIENCE_MS: Final = 60_000
 
 
 def rows(*names: str) -> list[dict[str, Any]]:
@@ -113,26 +112,8 @@ async def test_hostile_names_break_no_page_and_axe_finds_nothing_serious(
 ) -> None:
     async with site(tmp_path) as (gateway, client):
         await shown(client, "/", await publish(gateway, rows(*HOSTILE)))
-        context = await browser.new_context(
-            base_url=str(client.base_url),
-            color_scheme=scheme,
-            viewport={"width": 390, "height": 800},
-            # The rules are put into the page by the test, which the page's own policy forbids.
-            bypass_csp=True,
-        )
-        page = await context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        for address in PAGES:
-            await page.goto(address)
-            assert await page.title() != "taken"
-            wider = "document.documentElement.scrollWidth - window.innerWidth"
-            assert await page.evaluate(wider) <= 0, address
-            await page.evaluate(axe)
-            found = await page.evaluate("axe.run()")
-            serious = [
-                (rule["id"], rule["nodes"][0]["html"][:200])
-                for rule in found["violations"]
-                if rule["impact"] in {"serious", "critical"}
-            ]
-            assert serious == [], address
-        await context.close()
+        async with telephone(browser, str(client.base_url), scheme) as page:
+            for address in PAGES:
+                await page.goto(address)
+                assert await page.title() != "taken"
+                await require_accessible(page, axe)

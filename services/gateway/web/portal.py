@@ -19,6 +19,7 @@ from services.gateway.web.portal_session import Sessions
 from services.gateway.web.portal_stream import PortalStream
 from services.gateway.web.portal_submission import PortalSubmission
 from services.gateway.web.portal_upload import PortalUpload
+from services.gateway.web.portal_view import PortalView
 from services.gateway.web.rendering import Pages
 from services.gateway.web.session_pages import Attempts, SessionPages
 from services.kit.clock import Clock
@@ -49,16 +50,19 @@ class Portal:
     def routes(self, pages: Pages, answers: Answers) -> list[Route]:
         """In the order in which they are tried."""
         parts, sessions = self._parts, self._sessions
+        view = PortalView(catalogue=self._catalogue, sessions=sessions, pages=pages)
         return [
             *FindingPages(pages=pages, answers=answers).routes(),
-            *SessionPages(sessions=sessions, pages=pages, attempts=parts.attempts).routes(),
+            *SessionPages(
+                sessions=sessions, pages=pages, view=view, attempts=parts.attempts
+            ).routes(),
             *PortalPages(
                 catalogue=self._catalogue,
                 clock=parts.clock,
                 sessions=sessions,
                 desk=parts.desk,
                 participation=parts.participation,
-                pages=pages,
+                view=view,
             ).routes(),
             *PortalSubmission(
                 database=parts.database,
@@ -68,7 +72,7 @@ class Portal:
                 desk=parts.desk,
                 upload=PortalUpload(sessions=sessions, uploads=parts.uploads),
                 stream=self._stream,
-                pages=pages,
+                view=view,
             ).routes(),
         ]
 

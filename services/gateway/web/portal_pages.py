@@ -17,16 +17,9 @@ from general_level.identifiers import new_request_id
 from general_level.v1 import submission_pb2 as pb
 from services.gateway.lab_desk import LabDesk
 from services.gateway.participation import Participation
-from services.gateway.web import portal_words
-from services.gateway.web.portal_forms import Form, read_form
-from services.gateway.web.portal_session import (
-    FORM_FIELD,
-    Session,
-    Sessions,
-    require_form_token,
-    require_own_page,
-)
-from services.gateway.web.rendering import Pages
+from services.gateway.web.portal_forms import Form
+from services.gateway.web.portal_session import Sessions
+from services.gateway.web.portal_view import PortalView
 from services.gateway.web.session_pages import private
 from services.kit.clock import Clock
 
@@ -48,14 +41,14 @@ class PortalPages:
         sessions: Sessions,
         desk: LabDesk,
         participation: Participation,
-        pages: Pages,
+        view: PortalView,
     ) -> None:
         self._catalogue = catalogue
         self._clock = clock
         self._sessions = sessions
         self._desk = desk
         self._participation = participation
-        self._pages = pages
+        self._view = view
 
     def routes(self) -> list[Route]:
         """In the order in which they are tried."""
@@ -74,7 +67,7 @@ class PortalPages:
         token = request.query_params.get("page", "")[:_PAGE_TOKEN_CHARACTERS_MAX]
         listed = await self._desk.list_page(session.identity, LISTED, token)
         now = self._clock.now()
-        return self._page(
+        return self._view.page(
             session,
             "portal/dashboard.html",
             windows=_windows(quota, now),
@@ -89,7 +82,7 @@ class PortalPages:
 
     async def accept(self, request: Request) -> Response:
         """Accepts the agreement for the lab."""
-        session, form = await self._changing(request)
+        session, form = await self._view.changing(request)
         await self._participation.accept(session.identity, form.text("version"))
         return RedirectResponse("/portal", 303)
 
@@ -99,7 +92,7 @@ class PortalPages:
         boards: dict[str, list[object]] = {}
         for board in self._catalogue.boards.values():
             boards.setdefault(board.scope.value, []).append(board)
-        return self._page(
+        return self._view.page(
             session,
             "portal/new.html",
             boards=boards,
@@ -110,7 +103,7 @@ class PortalPages:
 
     async def create(self, request: Request) -> Response:
         """Opens the submission that the form describes; the archive's bytes come after."""
-        session, form = await self._changing(request)
+        session, form = await self._view.changing(request)
         created = await self._desk.create(session.identity, _create_request(form))
         address = f"/portal/submissions/{created.submission_id}"
         if "html" in request.headers.get("accept", ""):
@@ -123,24 +116,6 @@ class PortalPages:
             },
             201,
         )
-
-    async def _changing(self, request: Request) -> tuple[Session, Form]:
-        """Who asks for a change on a page of ours, and the form; else CrossSiteRequest."""
-        require_own_page(request)
-        session = await self._sessions.require(request)
-        form = await read_form(request)
-        require_form_token(session, form.raw(FORM_FIELD))
-        return session, form
-
-    def _page(self, session: Session, template: str, **values: Any) -> Response:
-        page = self._pages.render(
-            template,
-            form_token=session.form_token,
-            words=portal_words,
-            catalogue=self._catalogue,
-            **values,
-        )
-        return Response(page, media_type="text/html; charset=utf-8")
 
 
 def _create_request(form: Form) -> pb.CreateSubmissionRequest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -15,19 +15,11 @@ from general_level.receipts import dump_receipt
 from services.gateway.lab_desk import LabDesk
 from services.gateway.modality_progress import read_progress
 from services.gateway.storage.database import Database
-from services.gateway.web import portal_words
 from services.gateway.web.newest import Newest
-from services.gateway.web.portal_forms import read_form
-from services.gateway.web.portal_session import (
-    FORM_FIELD,
-    Session,
-    Sessions,
-    require_form_token,
-    require_own_page,
-)
+from services.gateway.web.portal_session import Sessions
 from services.gateway.web.portal_stream import PortalStream
 from services.gateway.web.portal_upload import PortalUpload
-from services.gateway.web.rendering import Pages
+from services.gateway.web.portal_view import PortalView
 from services.gateway.web.session_pages import private
 
 _WITH_PROGRESS: Final = frozenset(
@@ -48,7 +40,7 @@ class PortalSubmission:
         desk: LabDesk,
         upload: PortalUpload,
         stream: PortalStream,
-        pages: Pages,
+        view: PortalView,
     ) -> None:
         self._database = database
         self._catalogue = catalogue
@@ -57,7 +49,7 @@ class PortalSubmission:
         self._desk = desk
         self._upload = upload
         self._stream = stream
-        self._pages = pages
+        self._view = view
 
     def routes(self) -> list[Route]:
         """In the order in which they are tried."""
@@ -89,7 +81,7 @@ class PortalSubmission:
             told = await self._desk.results(session.identity, submission_id)
             results = [convert.task_result(one) for one in told]
         part = "part" in request.query_params
-        return self._page(
+        return self._view.page(
             session,
             "portal/submission_live.html" if part else "portal/submission.html",
             submission=view,
@@ -109,17 +101,19 @@ class PortalSubmission:
         view = convert.submission(
             await self._desk.view(session.identity, request.path_params["submission_id"])
         )
-        return self._page(session, "portal/withdraw.html", submission=view)
+        return self._view.page(session, "portal/withdraw.html", submission=view)
 
     async def withdraw(self, request: Request) -> Response:
         """Withdraws it."""
-        session, submission_id = await self._changing(request)
+        session, _form = await self._view.changing(request)
+        submission_id = request.path_params["submission_id"]
         await self._desk.cancel(session.identity, submission_id)
         return RedirectResponse(f"/portal/submissions/{submission_id}", 303)
 
     async def reveal(self, request: Request) -> Response:
         """Opens the name of an anonymous model, for good."""
-        session, submission_id = await self._changing(request)
+        session, _form = await self._view.changing(request)
+        submission_id = request.path_params["submission_id"]
         await self._desk.reveal(session.identity, submission_id)
         return RedirectResponse(f"/portal/submissions/{submission_id}", 303)
 
@@ -134,20 +128,3 @@ class PortalSubmission:
             media_type="application/json",
             headers={"content-disposition": name},
         )
-
-    async def _changing(self, request: Request) -> tuple[Session, str]:
-        """Who asks for a change on a page of ours, and of what; else CrossSiteRequest."""
-        require_own_page(request)
-        session = await self._sessions.require(request)
-        require_form_token(session, (await read_form(request)).raw(FORM_FIELD))
-        return session, request.path_params["submission_id"]
-
-    def _page(self, session: Session, template: str, **values: Any) -> Response:
-        page = self._pages.render(
-            template,
-            form_token=session.form_token,
-            words=portal_words,
-            catalogue=self._catalogue,
-            **values,
-        )
-        return Response(page, media_type="text/html; charset=utf-8")

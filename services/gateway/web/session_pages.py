@@ -12,12 +12,8 @@ from starlette.routing import Route
 
 from general_level.errors import NotAuthenticated
 from services.gateway.web.portal_forms import read_form
-from services.gateway.web.portal_session import (
-    FORM_FIELD,
-    Sessions,
-    require_form_token,
-    require_own_page,
-)
+from services.gateway.web.portal_session import Sessions, require_own_page
+from services.gateway.web.portal_view import PortalView
 from services.gateway.web.rendering import Pages
 from services.kit.logging import get_logger
 
@@ -40,9 +36,12 @@ class Attempts(Protocol):
 class SessionPages:
     """Handlers of ``/sign-in`` and ``/portal/sign-out``."""
 
-    def __init__(self, *, sessions: Sessions, pages: Pages, attempts: Attempts | None) -> None:
+    def __init__(
+        self, *, sessions: Sessions, pages: Pages, view: PortalView, attempts: Attempts | None
+    ) -> None:
         self._sessions = sessions
         self._pages = pages
+        self._view = view
         self._attempts = attempts
 
     def routes(self) -> list[Route]:
@@ -79,9 +78,7 @@ class SessionPages:
 
     async def sign_out(self, request: Request) -> Response:
         """Ends the session."""
-        require_own_page(request)
-        session = await self._sessions.require(request)
-        require_form_token(session, (await read_form(request)).raw(FORM_FIELD))
+        session, _form = await self._view.changing(request)
         response = RedirectResponse("/", 303)
         await self._sessions.sign_out(request, session, response)
         return response
