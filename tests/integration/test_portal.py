@@ -15,8 +15,9 @@ from services.gateway import identity, web_sessions
 from services.gateway.states import State
 from services.gateway.storage.tables import web_sessions as table
 from services.kit.clock import ManualClock
-from tests.support.gateway import START, Running, archive, eventually, of_members
+from tests.support.gateway import BOARD, START, Running, archive, eventually, of_members
 from tests.support.portal import Browser, browser, create_fields, portal
+from tests.support.site import entry, publish
 
 pytestmark = pytest.mark.usefixtures("stores")
 
@@ -283,6 +284,22 @@ async def test_the_dashboard_tells_quota_agreement_and_submissions(
         assert all(f"/portal/submissions/{each}" in page for each in ids)
         refused = await one.post("/portal/submissions", create_fields(archive()), "text/plain")
         assert (refused.status_code, refused.json()["reason"]) == (429, "QUOTA_EXCEEDED")
+
+
+async def test_a_published_submission_has_its_boards_at_once(gateway: Running) -> None:
+    lab = await gateway.new_lab()
+    async with browser(gateway, lab) as one:
+        submission_id = await one.create(archive())
+        place = f"/portal/submissions/{submission_id}"
+        await gateway.move(submission_id, State.UPLOADING, State.CHECKING, State.RANKING)
+        assert f'href="/models/{submission_id}"' not in (await one.get(place)).text
+        # The page that a lab has open is read again now, for the last time.
+        rows = [entry("Example Model", submission_id=submission_id)]
+        await publish(gateway.gateway, rows, BOARD, told=False)
+        await gateway.move(submission_id, State.PUBLISHED)
+        page = (await one.get(f"{place}?part=table")).text
+        assert f'href="/models/{submission_id}"' in page
+        assert f'href="/boards/{BOARD}"' in page
 
 
 async def test_hostile_texts_are_text_on_every_page(gateway: Running) -> None:

@@ -119,11 +119,20 @@ class Newest:
         #: Of every submission that stands on a board.
         self._facts: dict[str, ModelFacts] = {}
         self._changed = asyncio.Condition()
+        self._refreshing = asyncio.Lock()
         self._ended = False
 
     def sheet(self, board_id: str) -> Sheet | None:
         """The newest standings of a board; None before its first publication."""
         return self._sheets.get(board_id)
+
+    def boards_of(self, submission_id: str) -> list[tuple[str, Row]]:
+        """The boards on which a submission stands, and its row on each."""
+        return [
+            (board_id, sheet.by_submission[submission_id])
+            for board_id, sheet in self._sheets.items()
+            if submission_id in sheet.by_submission
+        ]
 
     def sheets(self) -> Mapping[str, Sheet]:
         """All boards that have standings."""
@@ -173,19 +182,21 @@ class Newest:
 
     async def refresh(self) -> bool:
         """Reads what was published since; whether there was anything."""
-        known = {board_id: sheet.publication_id for board_id, sheet in self._sheets.items()}
-        found = await self._database.run_read(publishing.newer_than, known)
-        if not found:
-            return False
-        texts: dict[str, str] = {}
-        sheets = await asyncio.to_thread(lambda: [_sheet(stored, texts) for stored in found])
-        known_sheets = {**self._sheets, **{sheet.board_id: sheet for sheet in sheets}}
-        facts = await self._facts_of(known_sheets.values())
-        async with self._changed:
-            # Together, so that a page of a snapshot never changes.
-            self._sheets, self._facts = known_sheets, facts
-            self._changed.notify_all()
-        return True
+        # One after the other: an earlier read never comes over a later one.
+        async with self._refreshing:
+            known = {board_id: sheet.publication_id for board_id, sheet in self._sheets.items()}
+            found = await self._database.run_read(publishing.newer_than, known)
+            if not found:
+                return False
+            texts: dict[str, str] = {}
+            sheets = await asyncio.to_thread(lambda: [_sheet(stored, texts) for stored in found])
+            known_sheets = {**self._sheets, **{sheet.board_id: sheet for sheet in sheets}}
+            facts = await self._facts_of(known_sheets.values())
+            async with self._changed:
+                # Together, so that a page of a snapshot never changes.
+                self._sheets, self._facts = known_sheets, facts
+                self._changed.notify_all()
+            return True
 
     async def _facts_of(self, sheets: Collection[Sheet]) -> dict[str, ModelFacts]:
         """Those of all submissions on these boards; only what is new is read."""

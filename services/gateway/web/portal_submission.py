@@ -80,6 +80,11 @@ class PortalSubmission:
         if view.state.is_final:
             told = await self._desk.results(session.identity, submission_id)
             results = [convert.task_result(one) for one in told]
+        standings = self._newest.boards_of(submission_id)
+        if view.state is SubmissionState.PUBLISHED and not standings:
+            # It and its standings were published together; this gateway has not read them yet.
+            await self._newest.refresh()
+            standings = self._newest.boards_of(submission_id)
         part = "part" in request.query_params
         return self._view.page(
             session,
@@ -88,11 +93,7 @@ class PortalSubmission:
             board=self._catalogue.boards.get(view.board_id),
             progress=progress,
             results=results,
-            standings=[
-                (board_id, sheet.by_submission[submission_id])
-                for board_id, sheet in self._newest.sheets().items()
-                if submission_id in sheet.by_submission
-            ],
+            standings=standings,
         )
 
     async def confirm(self, request: Request) -> Response:
