@@ -12,9 +12,9 @@ from general_level.errors import InvalidRequest
 from services.gateway.storage.database import serialise
 from services.gateway.storage.tables import agreement_acceptances
 
-VERSION: Final = "2026-11"
+VERSION: Final = "2026-12"
 TEXT: Final = """\
-General-Bench participation agreement, version 2026-11
+General-Bench participation agreement, version 2026-12
 
 1. The predictions you submit are your model's own. No person and no other model answered the
    closed inputs for it, and its training data did not include them.
@@ -22,7 +22,8 @@ General-Bench participation agreement, version 2026-11
    try to learn the closed answers from scores, timings or errors.
 3. You submit as one organisation. Several accounts do not give more submissions.
 4. Scores of a finished submission are published on the boards with the model's name and the
-   organisation that you stated. You may withdraw a submission until it is finished.
+   organisation that you stated, or without them until you reveal the name, if you ask for that.
+   You may withdraw a submission until it is finished.
 5. Limits: 2 submissions in 24 hours, 4 in 7 days, none while one is pending. A fault of the
    platform or a file that was refused does not count.
 6. Your archive is kept so that a corrected scorer can grade it again; nobody else sees it.

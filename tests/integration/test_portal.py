@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from services.gateway import identity, web_sessions
+from services.gateway import agreement, identity, web_sessions
 from services.gateway.states import State
 from services.gateway.storage.tables import web_sessions as table
 from services.kit.clock import ManualClock
@@ -269,7 +269,7 @@ async def test_the_dashboard_tells_quota_agreement_and_submissions(
         assert "Accept it for the whole lab" in (await one.get("/portal")).text
         refused = await one.post("/portal/submissions", create_fields(archive()), "text/plain")
         assert (refused.status_code, refused.json()["reason"]) == (409, "AGREEMENT_REQUIRED")
-        await one.post("/portal/agreement", {"version": "2026-11"})
+        await one.post("/portal/agreement", {"version": agreement.VERSION})
         page = (await one.get("/portal")).text
         assert "Accept it" not in page
         assert "A slot is free now." in page
