@@ -74,8 +74,9 @@ def strip_venv(target: Path) -> None:
     """Leaves packages with their metadata, and adds where our code is to the path."""
     for packages in target.glob("lib/python3*/site-packages"):
         (packages / "general-level.pth").write_text(f"{CODE}\n")
-    for program in (target / "bin").iterdir():
-        program.unlink()
+    # Programs, and the compiled form of those that are scripts of Python.
+    shutil.rmtree(target / "bin")
+    (target / "bin").mkdir()
     shutil.rmtree(target / "include", ignore_errors=True)
     shutil.rmtree(target / "share", ignore_errors=True)
     for folder, names, files in os.walk(target):
