@@ -3,7 +3,7 @@
 python -m tools.gen_dashboards            write deploy/dashboards/*.json
 python -m tools.gen_dashboards --verify   exit 1 if one differs
 
-The panels are in `tools.dashboard_panels`; the runbook becomes a dashboard, too, so that a panel's
+The panels are in `tools.dashboards`; the runbook becomes a dashboard, too, so that a panel's
 link leads to its entry wherever Grafana runs.
 """
 
@@ -23,7 +23,7 @@ from grafana_foundation_sdk.models import dashboard as grafana
 from grafana_foundation_sdk.models import text as text_models
 
 from general_level.catalogue import Modality
-from tools.dashboard_panels import DASHBOARDS, Dashboard, Panel
+from tools.dashboards import DASHBOARDS, Dashboard, Panel
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 FOLDER: Final = ROOT / "deploy" / "dashboards"

@@ -13,7 +13,7 @@ import yaml
 
 from tests.deploy.promql import exported
 from tests.deploy.rendering import ROOT, documents, named, objects_of
-from tools.dashboard_panels import DASHBOARDS
+from tools.dashboards import DASHBOARDS
 from tools.gen_dashboards import entries
 
 UNIT_TESTS: Final = Path(__file__).with_name("alerts.yaml")

@@ -15,7 +15,7 @@ from tests.deploy.rendering import ROOT, name_of, objects_of, of_kind
 from tests.deploy.test_alerts import rules
 from tests.deploy.test_telemetry import check_values
 from tools import gen_dashboards, gen_telemetry_page
-from tools.dashboard_panels import DASHBOARDS
+from tools.dashboards import DASHBOARDS
 from tools.telemetry_registries import all_series, services
 
 FOLDER: Final = ROOT / "deploy" / "dashboards"
