@@ -85,11 +85,13 @@ def _reading(pipe: Connection) -> None:
 async def _streams(
     port: int, streams: int, events: str, table: str, after: int, ready: Any
 ) -> list[tuple[float, float]]:
-    heard = [asyncio.create_task(hear(port, events, table, after)) for _ in range(streams)]
-    reader = await Reader.open(port)
-    # Each has its first line once the server has taken its request.
-    await asyncio.sleep(2)
-    assert await reader.get("/healthz") == 200
+    listen = asyncio.Semaphore(0)
+    heard = [
+        asyncio.create_task(hear(port, events, table, after, listen.release))
+        for _ in range(streams)
+    ]
+    for _ in range(streams):
+        await listen.acquire()
     ready.set()
     return await asyncio.gather(*heard)
 

@@ -15,7 +15,7 @@ from services.gateway import agreement, identity, web_sessions
 from services.gateway.states import State
 from services.gateway.storage.tables import web_sessions as table
 from services.kit.clock import ManualClock
-from tests.support.gateway import BOARD, START, Running, archive, eventually, of_members
+from tests.support.gateway import BOARD, START, Archive, Running, archive, eventually, of_members
 from tests.support.portal import Browser, browser, create_fields, portal
 from tests.support.site import entry, publish
 
@@ -401,10 +401,10 @@ async def test_a_submission_s_page_tells_findings_and_withdrawal(gateway: Runnin
         assert (await one.get(f"{place}/receipt.json", "application/json")).status_code == 409
 
 
-async def refused(one: Browser, bad: object) -> str:
+async def refused(one: Browser, bad: Archive) -> str:
     """The page of a submission whose archive was rejected."""
-    submission_id = await one.create(bad)  # type: ignore[arg-type]
-    answer = await one.patch(submission_id, 0, bad.data)  # type: ignore[attr-defined]
+    submission_id = await one.create(bad)
+    answer = await one.patch(submission_id, 0, bad.data)
     assert answer.status_code == 204
     place = f"/portal/submissions/{submission_id}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections.abc import Callable
 
 import httptools
 
@@ -85,16 +86,23 @@ async def load(
     return [taken for each in await asyncio.gather(*map(one, readers)) for taken in each]
 
 
-async def hear(port: int, events: str, table: str, after: int) -> tuple[float, float]:
+async def hear(
+    port: int, events: str, table: str, after: int, listening: Callable[[], None]
+) -> tuple[float, float]:
     """Opens a stream of events; when it told of news after ``after``, and when the table was there.
 
-    Instants of the machine's monotonic clock.
+    ``listening`` is called once the server has begun to answer. Instants of the machine's
+    monotonic clock.
     """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(
         f"GET {events} HTTP/1.1\r\nhost: bench\r\n"
         f"x-forwarded-for: {next(_addresses)}\r\n\r\n".encode()
     )
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert b" 200 " in head.partition(b"\r\n")[0], head
+    await reader.readline()
+    listening()
     while True:
         line = await reader.readline()
         assert line, "the stream ended"

@@ -102,10 +102,9 @@ class Edge:
         self._refuse = refuse
         self._limits = limits
         self._told = told
-        proxied: Any = ProxyHeadersMiddleware(
-            self._counted,  # type: ignore[arg-type]
-            [str(network) for network in trusted],
-        )
+        # uvicorn and Starlette name the same ASGI application by types of their own.
+        counted: Any = self._counted
+        proxied: Any = ProxyHeadersMiddleware(counted, [str(network) for network in trusted])
         self._app = SecurityHeaders(proxied)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,10 +126,10 @@ class Edge:
         try:
             await self._limited(kind, scope, receive, watched)
         except Exception as error:
-            # Starlette raises once more what it has answered.
+            # Nothing of it is lost: Starlette raises once more what was logged and answered with 500.
             if not status:
                 await self._unforeseen(scope, error)(scope, receive, watched)
-            elif not complete:
+            elif not (complete and status == 500):
                 get_logger().error("page broke off", error=type(error).__name__, exc_info=error)
         finally:
             # A reader who left before the first line got no status.

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from general_level.catalogue import Modality
 from services.gateway.history import StoredHistory
+from services.gateway.web.ordering import ordered
 from services.gateway.web.selection import SEARCH_CHARACTERS_MAX
 from services.kit.history import Document, Model, Remark, parse_history
 
@@ -109,12 +110,7 @@ class Choice:
         """The lines that are asked for. Those without a figure stand last in either direction."""
         wanted = self.search.casefold()
         kept = [line for line in lines if wanted in f"{line.name}\n{line.model.name}".casefold()]
-        key = _key(self.sort)
-        present = [line for line in kept if key(line) is not None]
-        absent = [line for line in kept if key(line) is None]
-        # The printed order decides between equals, whichever way the column runs.
-        present.sort(key=key, reverse=self.descending)  # type: ignore[arg-type]
-        return present + absent
+        return ordered(kept, _key(self.sort), descending=self.descending)
 
     def towards(self, sort: str) -> Choice:
         """The same lines by another column, or by the same one the other way round."""

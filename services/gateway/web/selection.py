@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from general_level.catalogue import Modality
 from services.gateway.web.model_facts import ModelFacts
 from services.gateway.web.newest import Row, Sheet
+from services.gateway.web.ordering import ordered
 
 #: Characters of a search that are looked at.
 SEARCH_CHARACTERS_MAX: Final = 100
@@ -92,12 +93,7 @@ class Selection:
             and (not wanted or wanted in f"{row.model_name}\n{row.organisation}".casefold())
             and self._fits(row, facts_of(row))
         ]
-        key = _key(self.sort)
-        present = [row for row in kept if key(row) is not None]
-        absent = [row for row in kept if key(row) is None]
-        # The board's own order decides between equals, whichever way the column runs.
-        present.sort(key=key, reverse=self.descending)  # type: ignore[arg-type]
-        return present + absent
+        return ordered(kept, _key(self.sort), descending=self.descending)
 
     def _fits(self, row: Row, facts: ModelFacts) -> bool:
         """Whether what a model is and says is what is asked for."""
