@@ -127,6 +127,48 @@ async def test_an_upload_goes_on_after_the_page_was_closed_with_the_same_file_on
             assert sent == [2 * MIB]
 
 
+@pytest.mark.parametrize("then", ["goes on", "is read again"])
+async def test_an_upload_that_is_paused_keeps_what_came(
+    browser: Chromium, tmp_path: Path, then: str
+) -> None:
+    what = large_archive(3 * uploads.PART_BYTES, model="Paused")
+    path = saved(tmp_path, what)
+    async with portal(tmp_path) as gateway:
+        lab, port = await gateway.new_lab(), gateway.ports.web
+        assert port is not None
+        # Nothing more passes from the middle of the archive on: the page is found at work.
+        async with (
+            BreakingProxy(port, part_after=2 * uploads.PART_BYTES) as proxy,
+            opened(browser, f"http://127.0.0.1:{proxy.port}") as (_, page),
+        ):
+            offsets: list[int] = []
+            page.on(
+                "request",
+                lambda one: offsets.append(_offset(one)) if one.method == "PATCH" else None,
+            )
+            await sign_in(page, lab.token)
+            await submit(page, path)
+            await proxy.parted.wait()
+            await expect(page.locator("#upload-figures")).to_have_text(
+                re.compile(r"^[\d.]+ MB of [\d.]+ MB(, [\d.]+ [kM]?B/s)?$")
+            )
+            await page.get_by_role("button", name="Pause").click()
+            await expect(page.get_by_text("Paused. What came is kept.")).to_be_visible()
+            proxy.heal()
+            if then == "goes on":
+                await page.get_by_role("button", name="Go on").click()
+            else:
+                await page.reload()
+                await page.get_by_label("Choose the same file again").set_input_files(path)
+                await page.get_by_role("button", name="Go on with the upload").click()
+            await expect(page.get_by_text("Queued", exact=True).first).to_be_visible()
+            assert PLACE.search(page.url)
+            assert offsets[0] == 0
+            assert offsets[-1] >= uploads.PART_BYTES
+            submission = await lab.get(page.url.rsplit("/", 1)[1])
+            assert submission.archive_sha256 == what.sha256
+
+
 def _offset(request: Any) -> int:
     return int(request.headers["upload-offset"])
 

@@ -13,11 +13,18 @@ class BreakingProxy:
     """Forwards to ports of this machine; the n-th connection is cut after ``budgets[n]`` bytes.
 
     When the budgets are used up, connections last. Of several ports each connection takes the next
-    one that answers, as behind a balancer. Use it as an async context manager.
+    one that answers, as behind a balancer. After ``part_after`` bytes of all connections together
+    it parts, once. Use it as an async context manager.
     """
 
-    def __init__(self, *ports: int, budgets: Iterator[int] | None = None) -> None:
+    def __init__(
+        self, *ports: int, budgets: Iterator[int] | None = None, part_after: int | None = None
+    ) -> None:
         self._targets = list(ports)
+        self._part_after = part_after
+        self._onward_bytes = 0
+        #: Set once it has parted by itself.
+        self.parted = asyncio.Event()
         self._budgets = budgets or iter(())
         self._tasks: set[asyncio.Task[None]] = set()
         self._whole = asyncio.Event()
@@ -56,7 +63,7 @@ class BreakingProxy:
             onward_reader, onward_writer = await self._connect()
             ends.append(onward_writer)
             ways = [
-                asyncio.create_task(self._copy(reader, onward_writer, budget)),
+                asyncio.create_task(self._copy(reader, onward_writer, budget, onward=True)),
                 asyncio.create_task(self._copy(onward_reader, writer, None)),
             ]
             try:
@@ -82,7 +89,12 @@ class BreakingProxy:
         raise ConnectionRefusedError
 
     async def _copy(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, budget: int | None
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        budget: int | None,
+        *,
+        onward: bool = False,
     ) -> bool:
         """Copies to the end or until ``budget`` bytes have passed. Whether the budget ended it."""
         left = budget
@@ -96,5 +108,14 @@ class BreakingProxy:
                 await writer.drain()
                 if left is not None:
                     left -= len(data)
+                if onward:
+                    self._count(len(data))
             return True
         return False
+
+    def _count(self, size: int) -> None:
+        self._onward_bytes += size
+        if self._part_after is not None and self._onward_bytes >= self._part_after:
+            self._part_after = None
+            self.part()
+            self.parted.set()

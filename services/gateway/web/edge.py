@@ -126,7 +126,7 @@ class Edge:
         try:
             await self._limited(kind, scope, receive, watched)
         except Exception as error:
-            # Nothing of it is lost: Starlette raises once more what was logged and answered with 500.
+            # Nothing is lost: what was answered with 500 was logged, and is only raised again.
             if not status:
                 await self._unforeseen(scope, error)(scope, receive, watched)
             elif not (complete and status == 500):

@@ -94,7 +94,13 @@
         if (retried) say("The connection broke. Trying again…");
         return retried;
       },
-      onError: (error) => fail(toldBy(error)),
+      onError: (error) => {
+        const told = toldBy(error);
+        // It takes no more bytes: an earlier request was still under way and brought the rest, or it
+        // was withdrawn elsewhere. Its page says which.
+        if (told.reason === "ILLEGAL_TRANSITION") return location.assign(panel.dataset.page);
+        fail(told);
+      },
       onSuccess: async () => {
         // Every byte had come before a break, but not the end of the upload.
         if (!sent) await finish(file.size);
