@@ -50,7 +50,7 @@ from services.gateway.web.edge import WebLimits
 from services.gateway.web.movements import Movements
 from services.gateway.web.newest import Newest
 from services.gateway.web.portal import Portal, PortalParts
-from services.gateway.web.public_address import PublicAddress, origin_of
+from services.gateway.web.public_address import origin_of
 from services.gateway.web.records import Records
 from services.gateway.web.server import WebServer
 from services.gateway.web.site import guarded, make_site
@@ -255,8 +255,8 @@ class Gateway:
             answers,
         )
         self._made_ahead = MadeAhead(site, self._newest, answers.read_last)
-        edge = guarded(site, limits, told, self.settings.web_trusted_proxies)
-        return PublicAddress(edge, self._web_origin)
+        trusted = self.settings.web_trusted_proxies
+        return guarded(site, limits, told, trusted, self._web_origin)
 
     def _add_public(self) -> None:
         authenticator = Authenticator(self.database, self.clock)

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,19 @@ async def test_where_the_site_is_served_at_https_the_cookie_is_for_https_alone(
             assert name.startswith(f"__host-{COOKIE}=")
             assert "secure" in parts
             assert not [part for part in parts if part.startswith("domain")]
+
+
+async def test_the_setting_stands_over_what_a_proxy_says_of_the_scheme(tmp_path: Path) -> None:
+    own, networks = "https://board.example.org", (ip_network("127.0.0.1/32"),)
+    async with portal(tmp_path, web_url=own, web_trusted_proxies=networks) as gateway:
+        lab = await gateway.new_lab()
+        assert lab.token is not None
+        async with browser(gateway) as one:
+            # A second proxy, behind the one that ends TLS.
+            said = {"x-forwarded-proto": "http", "x-forwarded-for": "192.0.2.7"}
+            answer = await one.post("/sign-in", {"token": lab.token}, origin=own, **said)
+            assert answer.status_code == 303
+            assert answer.headers["set-cookie"].startswith(f"__Host-{COOKIE}=")
 
 
 async def test_a_token_of_another_kind_is_refused_in_the_words_of_an_unknown_one(

@@ -24,6 +24,7 @@ PAGES: Final = Dashboard(
                             "{{status}}",
                         ),
                     ),
+                    alert="PagesFail",
                     stacked=True,
                 ),
                 Panel(

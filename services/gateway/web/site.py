@@ -28,6 +28,7 @@ from services.gateway.web.movements import Movements
 from services.gateway.web.newest import Newest
 from services.gateway.web.picture_pages import PicturePages
 from services.gateway.web.portal import Portal
+from services.gateway.web.public_address import PublicAddress
 from services.gateway.web.published_pages import PublishedPages
 from services.gateway.web.reader import Reader
 from services.gateway.web.reading_pages import ReadingPages
@@ -144,10 +145,13 @@ def guarded(
     limits: WebLimits,
     told: WebTelemetry,
     trusted: Iterable[IPv4Network | IPv6Network],
+    origin: str | None,
 ) -> Edge:
-    """The site as the world may reach it."""
+    """The site as the world may reach it, at its own address if it has one."""
     refuse: Any = site.exception_handlers[GeneralLevelError]
-    return Edge(site, refuse=refuse, limits=limits, told=told, trusted=trusted)
+    # Within the edge: what a proxy says of the scheme never comes over the setting.
+    known = PublicAddress(site, origin)
+    return Edge(known, refuse=refuse, limits=limits, told=told, trusted=trusted)
 
 
 async def _healthy(_request: Request) -> Response:
